@@ -1,0 +1,131 @@
+"""The live context: tables, indexes and views together, always current after `settle`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from extrovert.context.copies import Copies
+from extrovert.context.expiry import ExpiryState
+from extrovert.context.index import IndexState, RangeIndexState
+from extrovert.context.reads import Readable, Watcher
+from extrovert.context.table import Table, TableState
+from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
+
+__all__ = ["LiveContext"]
+
+
+class LiveContext:
+    """The state of an app's tables, indexes and views, as a fold of what is applied to it.
+
+    `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
+    a view that went there and back has not changed. Watchers that are not views (running turns) gather in `touched`.
+    """
+
+    def __init__(self, tables: Iterable[Table[Any, Any]], views: Sequence[View[Any, Any]]) -> None:
+        self.offset = 0
+        self.expiry = ExpiryState()
+        self.copies: Copies | None = None
+        self.stale_nodes: dict[Node, None] = {}
+        self.touched: dict[Watcher, None] = {}
+        self.changed_values: dict[tuple[str, Any], Any] = {}
+        self.tables = {table.name: TableState(table, self) for table in tables}
+        self.indexes: dict[str, IndexState] = {}
+        self.ranges: dict[str, RangeIndexState] = {}
+        for state in self.tables.values():
+            for index in state.indexes:
+                (self.indexes if isinstance(index, IndexState) else self.ranges)[index.name] = index  # pyright: ignore[reportArgumentType]
+        self.views: dict[str, ViewState] = {}
+        for rank, view in enumerate(views):
+            table = self.tables[view.over]
+            self.views[view.name] = viewed = ViewState(view, table, self, rank)
+            table.views.append(viewed)
+        self.feeds: dict[str, list[TableState]] = {}
+        for state in self.tables.values():
+            self.feeds.setdefault(state.declared.stream, []).append(state)
+
+    def readables(self) -> Iterable[Readable]:
+        """Everything that can be read and has a name in the ledger."""
+        yield from self.tables.values()
+        yield from self.indexes.values()
+        yield from self.ranges.values()
+        yield from self.views.values()
+
+    def touch(self, watchers: dict[Watcher, None]) -> None:
+        """Something that `watchers` read has changed."""
+        for watcher in watchers:
+            if isinstance(watcher, Node):
+                self.stale_nodes[watcher] = None
+            else:
+                self.touched[watcher] = None
+
+    def fold(self, stream: str, keys: list[Any], records: list[Any], offset: int) -> list[tuple[int, str]]:
+        """Folds a batch of a stream's records (None: tombstone) into the tables fed by it.
+
+        Returns (place in the batch, cause) for each record that a table could not take.
+        """
+        failures: list[tuple[int, str]] = []
+        for table in self.feeds.get(stream, ()):
+            declared = table.declared
+            if declared.fold is None and not declared.turns_own and not table.by_turns and None not in records:
+                self.offset = offset + len(keys) - 1
+                table.put_many(keys, records, offset)
+            else:
+                for place, (key, record) in enumerate(zip(keys, records, strict=True)):
+                    self.offset = offset + place
+                    try:
+                        table.put(key, _folded(table, key, record), offset + place)
+                    except Exception as error:
+                        failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
+        return failures
+
+    def settle(self) -> None:
+        """Re-evaluates what is stale until nothing is: views that others read included."""
+        for _ in range(MAX_ROUNDS):
+            batch, self.stale_nodes = self.stale_nodes, {}
+            if not batch:
+                return
+            for node in batch:
+                node.view.evaluate(node)
+        for node in self.stale_nodes:
+            node.view.quarantine[node.key] = "views that read each other do not come to rest"
+        self.stale_nodes = {}
+
+    def advance(self, now_us: int) -> bool:
+        """Moves the clock to the next expiry not after `now_us`, or to `now_us`; True if something expired."""
+        due = self.expiry.next_us()
+        if due is None or due > now_us:
+            self.expiry.now_us = max(self.expiry.now_us, now_us)
+            return False
+        self.expiry.now_us = max(self.expiry.now_us, due)
+        self.touch(self.expiry.expire())
+        return True
+
+    def take_touched(self) -> list[Watcher]:
+        """Who has to look again, in the same order in each run."""
+        touched, self.touched = self.touched, {}
+        return sorted(touched, key=_order)
+
+    def take_changes(self) -> dict[tuple[str, Any], Any]:
+        """The view values that changed: (view, key) to the old value."""
+        values, self.changed_values = self.changed_values, {}
+        return values
+
+
+def _order(watcher: Watcher) -> tuple[Any, ...]:
+    return watcher.order
+
+
+def _folded(table: TableState, key: Any, record: Any) -> Any:
+    declared = table.declared
+    row = table.rows.get(key)
+    if declared.fold is not None and record is not None:
+        return declared.fold(row, record)
+    if row is not None and record is not None and declared.turns_own:
+        return record.but(**{name: getattr(row, name) for name in declared.turns_own})
+    if key in table.by_turns and not declared.turns_own:
+        raise ValueError(
+            f"row `{key}` was last written by a turn, and one row has one writer; "
+            f"declare the fields that turns own (turns_own=) or keep them in a table of their own"
+        )
+    return record

@@ -1,0 +1,235 @@
+"""Tables: the current row per key, folded from a stream or written by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from extrovert.context.index import Index, IndexState, RangeIndex, RangeIndexState
+from extrovert.context.reads import Readable, scope
+from extrovert.core.errors import DeclarationError, MissingRow
+from extrovert.core.record import Record
+
+if TYPE_CHECKING:
+    from extrovert.context.live import LiveContext
+    from extrovert.context.view import ViewState
+
+__all__ = ["Fold", "Listener", "Table", "TableState", "field_name"]
+
+K = TypeVar("K")
+R = TypeVar("R", bound=Record)
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+Fold = Callable[[Any, Any], Any]
+Listener = Callable[[Sequence[Any], Sequence[Any]], None]
+
+
+def field_name(owner: str, record: type[Record], field: Any) -> str:
+    """The name of a field given as `Flight.flight_id` or as text. Raises `DeclarationError` if there is none such."""
+    name = field if isinstance(field, str) else getattr(field, "__name__", repr(field))
+    if name not in record.__struct_fields__:
+        known = ", ".join(record.__struct_fields__)
+        raise DeclarationError(f"{owner}: `{record.__name__}` has no field `{name}`. Its fields are: {known}.")
+    return name
+
+
+class Table(Generic[K, R]):
+    """A table as declared: `table[key]`, `table.get(key)`, indexes. Reads give what is true now, and are tracked.
+
+    Made by `App.table`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        record: type[R],
+        key: str,
+        *,
+        stream: str,
+        fed: bool = False,
+        fold: Fold | None = None,
+        turns_own: frozenset[str] = frozenset(),
+    ) -> None:
+        self.name = name
+        self.record = record
+        self.key = key
+        self.stream = stream
+        self.fed = fed
+        self.fold = fold
+        self.turns_own = turns_own
+        self.indexes: list[Index[Any, R] | RangeIndex[Any, R]] = []
+
+    def __getitem__(self, key: K) -> R:
+        """The row at `key`. Raises `MissingRow` if there is none; that too is a read."""
+        here = scope()
+        row = here.row(self.name, key)
+        if row is None:
+            raise MissingRow("Table", self.name, key, here.label)
+        return row
+
+    def get(self, key: K) -> R | None:
+        """The row at `key`, or None."""
+        return scope().row(self.name, key)
+
+    def __contains__(self, key: K) -> bool:
+        return scope().row(self.name, key) is not None
+
+    def all(self) -> Iterable[R]:
+        """All rows in order of their keys. A change of any row is then a change of what was read."""
+        here = scope()
+        whole = here.context.tables[self.name].whole
+        return here.rows(self.name, whole, None, lambda _row: True)
+
+    @overload
+    def index(self, a: A, /) -> Index[A, R]: ...
+    @overload
+    def index(self, a: A, b: B, /) -> Index[tuple[A, B], R]: ...
+    @overload
+    def index(self, a: A, b: B, c: C, /) -> Index[tuple[A, B, C], R]: ...
+    def index(self, *fields: Any) -> Any:
+        """Declares an equality index: `by_route = flights.index(Flight.origin, Flight.destination)`."""
+        index: Index[Any, R] = Index(self.name, self._names(fields), self.key)
+        self.indexes.append(index)
+        return index
+
+    @overload
+    def range_index(self, a: A, /) -> RangeIndex[tuple[A], R]: ...
+    @overload
+    def range_index(self, a: A, b: B, /) -> RangeIndex[tuple[A, B], R]: ...
+    @overload
+    def range_index(self, a: A, b: B, c: C, /) -> RangeIndex[tuple[A, B, C], R]: ...
+    @overload
+    def range_index(self, a: A, b: B, c: C, d: D, /) -> RangeIndex[tuple[A, B, C, D], R]: ...
+    def range_index(self, *fields: Any) -> Any:
+        """Declares an ordered index over one to four fields, for intervals and for the first rows under a prefix."""
+        index: RangeIndex[Any, R] = RangeIndex(self.name, self._names(fields), self.key)
+        self.indexes.append(index)
+        return index
+
+    def _names(self, fields: Iterable[Any]) -> tuple[str, ...]:
+        names = tuple(field_name(f"An index of table `{self.name}`", self.record, field) for field in fields)
+        if not names:
+            raise DeclarationError(f"An index of table `{self.name}` names no field.")
+        return names
+
+
+class TableState(Readable):
+    """The rows of a table in one live context. The token of a row is the offset that wrote it; 0 where there is none.
+
+    `listeners` are told of each change, as (keys, rows); a row is None where it was deleted.
+    """
+
+    __slots__ = (
+        "by_turns",
+        "context",
+        "declared",
+        "indexes",
+        "key_of",
+        "listeners",
+        "rows",
+        "versions",
+        "views",
+        "whole",
+    )
+
+    def __init__(self, declared: Table[Any, Any], context: LiveContext) -> None:
+        super().__init__("row", declared.name)
+        self.declared = declared
+        self.context = context
+        self.key_of: Callable[[Any], Any] = attrgetter(declared.key)
+        self.rows: dict[Any, Any] = {}
+        self.versions: dict[Any, int] = {}
+        self.indexes = [_index_state(index, self) for index in declared.indexes]
+        self.views: list[ViewState] = []
+        self.listeners: list[Listener] = []
+        self.by_turns: set[Any] = set()
+        self.whole = WholeTable(self)
+
+    def look(self, selector: Any) -> tuple[Any, int]:
+        return self.rows.get(selector), self.versions.get(selector, 0)
+
+    def token(self, selector: Any) -> int:
+        return self.versions.get(selector, 0)
+
+    def put(self, key: Any, row: Any, offset: int) -> None:
+        """Writes the row at `key` (None deletes) and touches whoever read it, directly or through an index."""
+        old = self.rows.get(key)
+        if row is None and old is None:
+            return
+        context = self.context
+        if context.copies is not None:
+            context.copies.keep(self, key)
+            context.copies.keep(self.whole, None)
+        for index in self.indexes:
+            index.move(key, old, row)
+        if row is None:
+            del self.rows[key]
+            del self.versions[key]
+            self.by_turns.discard(key)
+        else:
+            self.rows[key] = row
+            self.versions[key] = offset
+        self.whole.version = offset
+        self._tell(key, row)
+
+    def put_many(self, keys: list[Any], rows: list[Any], offset: int) -> None:
+        """Writes rows at the offsets from `offset` on: the same as `put` one by one, but quick where nobody watches."""
+        if self.context.copies is not None or self.watchers or self.whole.watchers or self.views:
+            for step, (key, row) in enumerate(zip(keys, rows, strict=True)):
+                self.put(key, row, offset + step)
+            return
+        if self.indexes:
+            self._put_indexed(keys, rows)
+        else:
+            self.rows.update(zip(keys, rows, strict=True))
+        self.versions.update(zip(keys, range(offset, offset + len(keys)), strict=True))
+        self.whole.version = offset + len(keys) - 1
+        for listener in self.listeners:
+            listener(keys, rows)
+
+    def _put_indexed(self, keys: list[Any], rows: list[Any]) -> None:
+        present = self.rows
+        get = present.get
+        moves = [index.move for index in self.indexes]
+        for key, row in zip(keys, rows, strict=True):
+            old = get(key)
+            for move in moves:
+                move(key, old, row)
+            present[key] = row
+
+    def _tell(self, key: Any, row: Any) -> None:
+        watchers = self.watchers.get(key)
+        if watchers is not None:
+            self.context.touch(watchers)
+        if self.whole.watchers:
+            self.context.touch(self.whole.watchers[None])
+        for view in self.views:
+            view.row_changed(key)
+        for listener in self.listeners:
+            listener((key,), (row,))
+
+
+class WholeTable(Readable):
+    """A table read as a whole; its token is the offset of the latest change."""
+
+    __slots__ = ("table", "version")
+
+    def __init__(self, table: TableState) -> None:
+        super().__init__("table", table.name)
+        self.table = table
+        self.version = 0
+
+    def look(self, selector: Any) -> tuple[Any, int]:
+        rows = self.table.rows
+        return tuple(rows[key] for key in sorted(rows)), self.version
+
+    def token(self, selector: Any) -> int:
+        return self.version
+
+
+def _index_state(index: Index[Any, Any] | RangeIndex[Any, Any], table: TableState) -> IndexState | RangeIndexState:
+    return IndexState(index, table) if isinstance(index, Index) else RangeIndexState(index, table)

@@ -1,0 +1,146 @@
+"""Views: pure functions of one row and what they look up, kept current by their tracked reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from extrovert.context.reads import Readable, ReadSet, Scope, scope, swap
+from extrovert.core.errors import MissingRow
+
+if TYPE_CHECKING:
+    from extrovert.context.live import LiveContext
+    from extrovert.context.table import TableState
+
+__all__ = ["View", "ViewState"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MAX_ROUNDS = 100
+"""How many rounds of evaluation one change may cause; views stacked less deep than this come to rest."""
+
+
+class View(Generic[K, V]):
+    """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`."""
+
+    def __init__(self, name: str, over: str, function: Callable[[Any], Any]) -> None:
+        self.name = name
+        self.over = over
+        self.function = function
+
+    def __getitem__(self, key: K) -> V:
+        """The value at `key`. Raises `MissingRow` where there is none."""
+        value = self.get(key)
+        if value is None:
+            raise MissingRow("View", self.name, key, scope().label)
+        return value
+
+    def get(self, key: K) -> V | None:
+        """The value at `key`, or None."""
+        here = scope()
+        return here.look(here.context.views[self.name], key)
+
+
+class Node:
+    """One row's place in a view: what its evaluation read, to be told when that changes."""
+
+    __slots__ = ("key", "reads", "view")
+
+    def __init__(self, view: ViewState, key: Any) -> None:
+        self.view = view
+        self.key = key
+        self.reads: ReadSet = {}
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return (0, self.view.rank, self.key)
+
+
+class ViewState(Readable):
+    """The values of a view in one live context.
+
+    A value's token is the offset of the change that brought it; 0 where there is none. A key whose evaluation raised
+    is in `quarantine` with the error and has no value until something that it read changes.
+    """
+
+    __slots__ = ("context", "declared", "nodes", "quarantine", "rank", "table", "values", "versions")
+
+    def __init__(self, declared: View[Any, Any], table: TableState, context: LiveContext, rank: int) -> None:
+        super().__init__("view", declared.name)
+        self.declared = declared
+        self.table = table
+        self.context = context
+        self.rank = rank
+        self.nodes: dict[Any, Node] = {}
+        self.values: dict[Any, Any] = {}
+        self.versions: dict[Any, int] = {}
+        self.quarantine: dict[Any, str] = {}
+
+    def look(self, selector: Any) -> tuple[Any, int]:
+        return self.values.get(selector), self.versions.get(selector, 0)
+
+    def token(self, selector: Any) -> int:
+        return self.versions.get(selector, 0)
+
+    def row_changed(self, key: Any) -> None:
+        """The row under `key` came, changed or went."""
+        node = self.nodes.get(key)
+        if node is None:
+            node = self.nodes[key] = Node(self, key)
+        self.context.stale_nodes[node] = None
+
+    def evaluate(self, node: Node) -> None:
+        """Brings the value of one node up to date, and touches whoever read it if it changed."""
+        key = node.key
+        row = self.table.rows.get(key)
+        reads: ReadSet = {}
+        if row is None:
+            value = None
+            self.quarantine.pop(key, None)
+            self.nodes.pop(key, None)
+        else:
+            value = self._value(key, row, reads)
+        if reads.keys() != node.reads.keys():
+            self._rewatch(node, reads)
+        node.reads = reads
+        self._set(key, value)
+
+    def _value(self, key: Any, row: Any, reads: ReadSet) -> Any:
+        outer = swap(Scope(self.context, f"view `{self.name}` at `{key}`", reads))
+        try:
+            value = self.declared.function(row)
+        except Exception as error:
+            self.quarantine[key] = f"{type(error).__name__}: {error}"
+            return None
+        finally:
+            swap(outer)
+        if self.quarantine:
+            self.quarantine.pop(key, None)
+        return value
+
+    def _rewatch(self, node: Node, reads: ReadSet) -> None:
+        for of, selector in node.reads:
+            if (of, selector) not in reads:
+                of.unwatch(selector, node)
+        for of, selector in reads:
+            if (of, selector) not in node.reads:
+                of.watch(selector, node)
+
+    def _set(self, key: Any, value: Any) -> None:
+        old = self.values.get(key)
+        if old == value:
+            return
+        context = self.context
+        if context.copies is not None:
+            context.copies.keep(self, key)
+        if value is None:
+            del self.values[key]
+            del self.versions[key]
+        else:
+            self.values[key] = value
+            self.versions[key] = context.offset
+        context.changed_values.setdefault((self.name, key), old)
+        watchers = self.watchers.get(key)
+        if watchers is not None:
+            context.touch(watchers)

@@ -1,0 +1,260 @@
+"""The log's entries: the only truth, of which all other state is a fold.
+
+An entry is a row of the log: its offset, the engine time in microseconds, its kind and a JSON body. The bodies are the
+structs below. `docs/log.md` describes them for programs that read the file themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from extrovert.core.record import Record
+
+__all__ = [
+    "Answered",
+    "AskSent",
+    "Attempted",
+    "Body",
+    "Dead",
+    "Decided",
+    "EffectMoved",
+    "EffectStep",
+    "Emit",
+    "Ended",
+    "Entry",
+    "Events",
+    "Failed",
+    "Intent",
+    "ReadNote",
+    "Retried",
+    "Wake",
+    "Write",
+]
+
+
+class _Part(Record, omit_defaults=True):
+    """A part of a body; what has its default value is left out."""
+
+
+class Events(_Part, tag="events", tag_field="kind"):
+    """A batch of records on one stream; the entry takes one offset per record, in order.
+
+    `data` holds the records as JSON, null for a tombstone, whose key is then in `keys` (all keys, or none).
+    `position` is the source's position after this batch.
+    """
+
+    stream: str
+    data: list[msgspec.Raw]
+    source: str = ""
+    position: int | None = None
+    keys: list[Any] | None = None
+
+
+class Dead(_Part, tag="dead", tag_field="kind"):
+    """A dead letter: something that could not be applied, with its cause.
+
+    `raw` is what came in, as text or, where `encoding` says so, as base64; `line` is its place in what was sent.
+    Where a table could not fold an event, `event` is its offset. A wake that failed for good has `agent` and `key`.
+    """
+
+    stream: str
+    cause: str
+    raw: str = ""
+    encoding: str = "utf-8"
+    source: str = ""
+    line: int | None = None
+    event: int | None = None
+    turn: str = ""
+    agent: str = ""
+    key: Any = None
+
+
+class Retried(_Part, tag="retried", tag_field="kind"):
+    """The dead letter at `letter` was taken up again; for a failed wake, the agent and key are due once more."""
+
+    letter: int
+    agent: str = ""
+    key: Any = None
+
+
+class Wake(_Part):
+    """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
+
+    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen.
+    """
+
+    on: str
+    offset: int
+    at_us: int
+    events: list[int] = []
+    digest: str = ""
+
+
+class AskSent(_Part):
+    """An ask as sent: `hash` is the fingerprint of its request, `occurrence` counts equal requests in one turn."""
+
+    hash: str
+    occurrence: int
+    model: str
+    request: msgspec.Raw
+    kind: str = "ask"
+
+
+class Attempted(_Part, tag="attempted", tag_field="kind"):
+    """An attempt of a turn that stopped at asks not yet answered.
+
+    `asks` holds what was sent now; an ask in flight that the attempt asked again is in `joined` and not sent twice,
+    and one in flight that it no longer asks is `cancelled`. `why` says why the attempt ran: woken, answered, retried
+    or changed; `changed` then names the reads that had changed. `saved` counts the asks that a re-run found answered
+    or in flight. The first attempt of a turn carries its `wake`.
+    """
+
+    turn: str
+    agent: str
+    key: Any
+    attempt: int
+    why: str
+    changed: list[str] = []
+    asks: list[AskSent] = []
+    joined: list[str] = []
+    cancelled: list[str] = []
+    refused: list[str] = []
+    saved: int = 0
+    wake: Wake | None = None
+
+
+class Answered(_Part, tag="answered", tag_field="kind"):
+    """An answer, remembered the moment it arrived."""
+
+    turn: str
+    hash: str
+    occurrence: int
+    answer: msgspec.Raw
+
+
+class ReadNote(_Part):
+    """One read of a decision: what it read and the version that it saw.
+
+    `kind` is row, index, count, range, view, table or before. The version is the offset of the change that brought
+    what was seen (0: nothing there), the size for a count, the truth for before.
+    """
+
+    kind: str
+    of: str
+    at: Any
+    version: Any
+
+
+class Write(_Part):
+    """A row written to the table `to` (null: deleted)."""
+
+    to: str
+    key: Any
+    row: msgspec.Raw
+
+
+class Emit(_Part):
+    """An event emitted to the stream `to`."""
+
+    to: str
+    key: Any
+    data: msgspec.Raw
+
+
+class Intent(_Part):
+    """An effect that the decision intends: `slot` is its number within the decision, `args` its arguments."""
+
+    slot: int
+    effect: str
+    args: msgspec.Raw
+
+
+class Decided(_Part, tag="decided", tag_field="kind"):
+    """A decision: what a turn read, the offsets of the answers that it used, its writes, emits and intended effects.
+
+    `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not.
+    The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
+    `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
+    """
+
+    turn: str
+    agent: str
+    key: Any
+    wake: Wake
+    attempt: int
+    why: str
+    reads: list[ReadNote]
+    changed: list[str] = []
+    trail: list[int] = []
+    answers: list[int] = []
+    writes: list[Write] = []
+    emits: list[Emit] = []
+    effects: list[Intent] = []
+    refused: list[str] = []
+    saved: int = 0
+    age_us: int = 0
+
+
+class Ended(_Part, tag="ended", tag_field="kind"):
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), contended or failed."""
+
+    turn: str
+    agent: str
+    key: Any
+    outcome: str
+    wake: Wake
+    attempt: int
+    trail: list[int] = []
+    cause: str = ""
+
+
+class Failed(_Part, tag="failed", tag_field="kind"):
+    """An attempt raised; the turn is tried again at `retry_at_us`. The first attempt of a turn carries its `wake`."""
+
+    turn: str
+    agent: str
+    key: Any
+    attempt: int
+    cause: str
+    retry_at_us: int
+    wake: Wake | None = None
+
+
+class EffectMoved(_Part):
+    """One effect's step to `state`: performing, settled, failed, unknown or withdrawn. `key` is `turn/slot`.
+
+    A failed effect with `retry_at_us` is performed again then.
+    """
+
+    key: str
+    state: str
+    outcome: msgspec.Raw = msgspec.Raw(b"null")
+    error: str = ""
+    retry_at_us: int | None = None
+
+
+class EffectStep(_Part, tag="effects", tag_field="kind"):
+    """Steps of effects."""
+
+    moves: list[EffectMoved]
+
+
+Body = Events | Dead | Retried | Attempted | Answered | Decided | Ended | Failed | EffectStep
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One row of the log. It covers the offsets `offset … offset + count - 1`.
+
+    `wall_us` is the real time that the engine spent on it, kept beside the body so that bodies are alike in each run.
+    `about` is (turn, agent, key) for what the ledger finds by these.
+    """
+
+    offset: int
+    at_us: int
+    kind: str
+    count: int
+    body: bytes
+    wall_us: int = 0
+    about: tuple[str, str, str] | None = None

@@ -1,0 +1,108 @@
+"""Calls: asks in flight, answered by policies in engine time or by coroutines beside the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from extrovert.core.errors import DeclarationError
+from extrovert.core.ids import canonical
+from extrovert.engine.shard import Call
+from extrovert.turns.request import Request
+from extrovert.turns.turn import Place
+
+__all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
+
+
+class TimedAnswerer(Protocol):
+    """Answers at once, but is taken to think for a while of engine time."""
+
+    def takes_us(self, agent: str, key: Any, request_hash: str, occurrence: int) -> int: ...
+
+    def answer(self, request: Request) -> msgspec.Raw: ...
+
+
+Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw]]
+Outcome = tuple[Call, msgspec.Raw | Exception]
+
+
+class Calls:
+    """The calls in flight outside the engine's time: tasks, which can be cancelled.
+
+    `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead.
+    """
+
+    def __init__(self, answerers: dict[str, Answerer]) -> None:
+        self._answerers = answerers
+        self._tasks: dict[tuple[str, Place], asyncio.Task[None]] = {}
+
+    @property
+    def outstanding(self) -> bool:
+        """Whether real work is under way, so that virtual time stands still."""
+        return bool(self._tasks)
+
+    def answer_for(self, agent: str, answerer: Answerer) -> None:
+        """From now on all asks of this agent go to `answerer`."""
+        self._answerers[f"agent:{agent}"] = answerer
+
+    def due_us(self, call: Call) -> int | None:
+        """The engine time at which `call` is answered, or None where that takes real work."""
+        answerer = None if call.request.kind == "call" else self._answerer(call)
+        if answerer is None or not hasattr(answerer, "takes_us"):
+            return None
+        return call.at_us + answerer.takes_us(call.agent, call.key, *call.place)  # pyright: ignore
+
+    def answer(self, call: Call) -> msgspec.Raw | Exception:
+        """The answer of a timed answerer; what it raises is the call's error."""
+        try:
+            return self._answerer(call).answer(call.request)  # pyright: ignore
+        except Exception as error:
+            return error
+
+    def start(self, call: Call, done: Callable[[Outcome], None]) -> None:
+        """Starts real work on `call`; `done` is called in the loop when it has ended."""
+        place = (call.turn, call.place)
+
+        async def work() -> None:
+            try:
+                outcome: msgspec.Raw | Exception = await self._work(call)
+            except Exception as error:
+                outcome = error
+            self._tasks.pop(place, None)
+            done((call, outcome))
+
+        self._tasks[place] = asyncio.create_task(work(), name=f"ask {call.turn}")
+
+    def cancel(self, turn: str, place: Place) -> None:
+        """Nobody waits for this call any more."""
+        task = self._tasks.pop((turn, place), None)
+        if task is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Cancels all that is in flight and waits until it has ended."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, call: Call) -> msgspec.Raw:
+        request = call.request
+        if request.kind == "call":
+            assert request.function is not None
+            result: Any = request.function(*request.about)
+            if inspect.isawaitable(result):
+                result = await result
+            return msgspec.Raw(canonical(result))
+        return await self._answerer(call)(request)  # pyright: ignore
+
+    def _answerer(self, call: Call) -> Answerer:
+        found = self._answerers.get(f"agent:{call.agent}") or self._answerers.get(call.request.model)
+        if found is None:
+            raise DeclarationError(f"Agent `{call.agent}` asks `{call.request.model}`, and nothing answers for that.")
+        return found

@@ -1,0 +1,61 @@
+"""Feeding: timed sources, read in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from extrovert.core.event import Arrival
+from extrovert.core.ports import TimedSource
+
+__all__ = ["Feeding"]
+
+MAX_BATCH = 5_000
+
+
+class _Open:
+    """A source being read: the arrival that comes next, and the position after those taken."""
+
+    def __init__(self, source: TimedSource, position: int) -> None:
+        self.source = source
+        self.position = position
+        self._arrivals: Iterator[Arrival] = source.read(position)
+        self.next = next(self._arrivals, None)
+
+    def take(self, now_us: int) -> list[Arrival]:
+        """The arrivals of the next moment, if it has come, up to a batch."""
+        taken: list[Arrival] = []
+        first = self.next
+        while (
+            self.next is not None
+            and first is not None
+            and self.next.at_us <= now_us
+            and self.next.at_us == first.at_us
+            and len(taken) < MAX_BATCH
+        ):
+            taken.append(self.next)
+            self.next = next(self._arrivals, None)
+        self.position += len(taken)
+        return taken
+
+
+class Feeding:
+    """All timed sources of an engine."""
+
+    def __init__(self, sources: Sequence[TimedSource], positions: Mapping[str, int]) -> None:
+        self._open = [_Open(source, positions.get(source.name, 0)) for source in sources]
+
+    def next_us(self) -> int | None:
+        """When the next arrival is due."""
+        return min((one.next.at_us for one in self._open if one.next is not None), default=None)
+
+    def take(self, now_us: int) -> tuple[str, list[Arrival], int] | None:
+        """The next arrivals that are due, of one source and moment: (source, arrivals, position after them)."""
+        due = [one for one in self._open if one.next is not None and one.next.at_us <= now_us]
+        if not due:
+            return None
+        first = min(due, key=lambda one: one.next.at_us if one.next is not None else 0)
+        return first.source.name, first.take(now_us), first.position
+
+    def heard_us(self, now_us: int) -> int:
+        """When the source that was silent longest was last heard; now, where there is none."""
+        return min((one.source.heard_us(now_us) for one in self._open), default=now_us)

@@ -1,0 +1,82 @@
+"""Hosting: an engine on a data directory, which it owns while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from extrovert.core.errors import AlreadyRunning
+from extrovert.engine.clock import Clock, RealClock
+from extrovert.engine.declared import Declared
+from extrovert.engine.loop import Engine, Settings
+from extrovert.stores.sqlite import Durability, SqliteStore
+
+__all__ = ["LOG", "hosted", "locked", "opened"]
+
+LOG = "log.sqlite"
+
+
+@contextmanager
+def locked(data: Path) -> Generator[None]:
+    """Owns the data directory (made if need be) for the block. Raises `AlreadyRunning` where another process does."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = (data / "lock").read_text().strip() or "unknown"
+            raise AlreadyRunning(
+                f"Another engine (process {owner}) has {data}. Stop it, or name another directory with --data."
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def opened(
+    declared: Declared,
+    data: Path,
+    *,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    durability: Durability = "fsync",
+) -> Generator[Engine]:
+    """An engine on `data`, recovered and started, but not running yet."""
+    with locked(data):
+        store = SqliteStore(data / LOG, durability=durability)
+        try:
+            engine = Engine(declared, store, clock or RealClock(), settings)
+            engine.start()
+            yield engine
+        finally:
+            store.close()
+
+
+@asynccontextmanager
+async def hosted(
+    declared: Declared,
+    data: Path,
+    *,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    durability: Durability = "fsync",
+) -> AsyncGenerator[Engine]:
+    """An engine that runs beside the block, and is stopped cleanly at its end. Raises what made it fail meanwhile."""
+    with opened(declared, data, clock=clock, settings=settings, durability=durability) as engine:
+        running = asyncio.create_task(engine.run(), name="extrovert")
+        try:
+            yield engine
+        finally:
+            engine.stop()
+            try:
+                await running
+            finally:
+                await engine.close()

@@ -1,0 +1,289 @@
+"""The loop: one engine, which turns what is due into steps of its shard, in real or in virtual time.
+
+In virtual time the clock moves from one thing due to the next, and stands still while real work (a call, an effect, a
+write) is under way; the same inputs then give the same log, whatever the machine does meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from typing import Literal
+
+import msgspec
+
+from extrovert.context.reads import Scope, reading
+from extrovert.core.log import EffectMoved
+from extrovert.core.ports import Store
+from extrovert.engine.calls import Calls, Outcome
+from extrovert.engine.clock import Clock, wall_us
+from extrovert.engine.declared import Declared
+from extrovert.engine.feeding import Feeding
+from extrovert.engine.intake import Intake
+from extrovert.engine.performing import Performing
+from extrovert.engine.recovery import recover, snapshot
+from extrovert.engine.shard import Call, Options, Shard
+from extrovert.engine.turning import Turning
+from extrovert.engine.writing import Writing
+from extrovert.turns.outbox import Pending
+
+__all__ = ["Engine", "Settings"]
+
+VIRTUAL_DISK_US = 20_000
+MAX_UNWRITTEN = 2_000
+YIELD_US = 50_000
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect."""
+
+    seed: int = 0
+    acting: bool = True
+    validate: bool = True
+    refresh_us: int | None = None
+    snapshot_every: int = 200_000
+
+
+class Engine:
+    """Runs a declared app on a store, from where its log ends. Make one, `start` it, `run` it, `close` it."""
+
+    def __init__(self, declared: Declared, store: Store, clock: Clock, settings: Settings | None = None) -> None:
+        self.declared = declared
+        self.store = store
+        self.clock = clock
+        self.settings = settings or Settings()
+        fold = recover(declared, store)
+        self.feeding = Feeding(declared.sources if self.settings.acting else (), fold.positions)
+        options = Options(
+            seed=self.settings.seed,
+            validate=self.settings.validate,
+            refresh_us=self.settings.refresh_us,
+            heard_us=self.feeding.heard_us,
+            wall_us=wall_us,
+        )
+        self.shard = Shard(fold, options)
+        self.turning = Turning(self.shard)
+        self.intake = Intake(self.shard)
+        self.writing = Writing(self.shard, store)
+        delay_us = VIRTUAL_DISK_US if clock.virtual else 0
+        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, delay_us)
+        self.calls = Calls(declared.answerers(self.settings.seed))
+        self.at_instant: Callable[[], None] | None = None
+        self._timed: list[tuple[int, str, tuple[str, int], Call]] = []
+        self._outcomes: list[Outcome] = []
+        self._moves: list[EffectMoved] = []
+        self._effects: set[asyncio.Task[None]] = set()
+        self._signal = asyncio.Event()
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._snapshot_at = fold.end
+
+    # ---- life
+
+    def start(self) -> None:
+        """Takes up what was under way when the log ended."""
+        first = self.feeding.next_us()
+        self.clock.move_to(max(self.shard.fold.at_us, self.shard.fold.context.expiry.now_us) or (first or 0))
+        self.shard.now_us = max(self.shard.now_us, self.shard.fold.context.expiry.now_us)
+        if self.settings.acting:
+            self.turning.recover()
+            self.performing.recover()
+
+    async def run(self, until: Literal["stopped", "idle"] | int = "stopped") -> None:
+        """Runs until `stop` is called, until nothing is due any more, or until an engine time.
+
+        Raises what stopped it, if that was an error.
+        """
+        yielded = wall_us()
+        while not self._stopping:
+            self.instant()
+            failure = self._failure or self.writing.failure
+            if failure is not None:
+                raise failure
+            if self.clock.virtual and (self.calls.outstanding or self._effects):
+                await self._wait(None)
+                continue
+            if self.clock.virtual and wall_us() - yielded > YIELD_US:
+                await asyncio.sleep(0)
+                yielded = wall_us()
+            next_us = self.next_us()
+            if isinstance(until, int) and (next_us is None or next_us > until):
+                if self.clock.now_us() >= until:
+                    return
+                next_us = until
+            if next_us is None and until == "idle" and self.idle:
+                return
+            if self.clock.virtual and next_us is not None:
+                self.clock.move_to(next_us)
+            else:
+                await self._wait(next_us)
+
+    def stop(self) -> None:
+        """Makes `run` return after the present instant."""
+        self._stopping = True
+        self._signal.set()
+
+    async def close(self, *, keep_snapshot: bool = True) -> None:
+        """Ends cleanly: calls are cancelled, effects that have begun are awaited, everything is made durable."""
+        await self.calls.close()
+        while self._effects:
+            await asyncio.wait(self._effects)
+        self._take_outcomes()
+        await self.writing.close()
+        if keep_snapshot and self.writing.failure is None and self.shard.fold.end > self._snapshot_at:
+            self.keep_snapshot()
+
+    def keep_snapshot(self) -> None:
+        """Saves the present state beside the log, which then has to be durable up to here."""
+        self.writing.flush()
+        self.store.save_snapshot(self.shard.fold.end, snapshot(self.declared, self.shard.fold))
+        self._snapshot_at = self.shard.fold.end
+
+    # ---- what others may do
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way and nothing is due at any time that is known."""
+        busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._timed
+        return not busy and self.performing.idle and self.feeding.next_us() is None
+
+    def nudge(self) -> None:
+        """Something was handed in: look what is due."""
+        self._signal.set()
+
+    async def durable(self) -> None:
+        """Returns when everything applied so far is durable: what is then read may be told to the outside."""
+        if self.clock.virtual:
+            self.writing.flush()
+            return
+        self.nudge()
+        await self.writing.wait_for(self.shard.fold.end - 1)
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """Live context can be read in the block, from outside views and turns."""
+        with reading(Scope(self.shard.fold.context, "a query from outside")):
+            yield
+
+    # ---- one instant
+
+    def instant(self) -> None:
+        """Does everything that is due now."""
+        now_us = self.clock.now_us()
+        self.shard.advance(now_us)
+        self._take_outcomes()
+        while (arrivals := self.feeding.take(now_us)) is not None:
+            self.intake.arrivals(*arrivals)
+        if self.settings.acting:
+            self._act(now_us)
+        if self.at_instant is not None:
+            self.at_instant()
+        self._write()
+
+    def _act(self, now_us: int) -> None:
+        """Answers, turns and effects, until nothing more is due now."""
+        while True:
+            self._answer_due(now_us)
+            self.turning.step()
+            self._start_calls()
+            self._effects_due(now_us)
+            if not self._timed or self._timed[0][0] > now_us:
+                return
+
+    def next_us(self) -> int | None:
+        """When something is due next; None where nothing is known to be."""
+        if not self.settings.acting:
+            return None
+        moments = [self.feeding.next_us(), self.turning.next_us()]
+        if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
+            moments.append(self.performing.next_us())
+        if self._timed:
+            moments.append(self._timed[0][0])
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _take_outcomes(self) -> None:
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, []
+            for call, outcome in sorted(outcomes, key=lambda pair: (pair[0].turn, pair[0].place)):
+                self._hand_over(call, outcome)
+        if self._moves:
+            moves, self._moves = self._moves, []
+            self.performing.settle(sorted(moves, key=lambda move: move.key))
+
+    def _hand_over(self, call: Call, outcome: msgspec.Raw | Exception) -> None:
+        if isinstance(outcome, Exception):
+            self.turning.ask_failed(call, outcome)
+        else:
+            self.turning.answered(call, outcome)
+
+    def _answer_due(self, now_us: int) -> None:
+        while self._timed and self._timed[0][0] <= now_us:
+            call = heappop(self._timed)[3]
+            turn = self.shard.fold.running.get(call.turn)
+            if turn is not None and call.place in turn.calls:
+                self._hand_over(call, self.calls.answer(call))
+
+    def _start_calls(self) -> None:
+        for turn, place in self.shard.cancelled:
+            self.calls.cancel(turn, place)
+        self.shard.cancelled.clear()
+        calls, self.shard.calls = self.shard.calls, []
+        for call in calls:
+            running = self.shard.fold.running.get(call.turn)
+            if running is None or call.place not in running.calls:
+                continue
+            due_us = self.calls.due_us(call)
+            if due_us is None:
+                self.calls.start(call, self._done)
+            else:
+                heappush(self._timed, (due_us, call.turn, call.place, call))
+
+    def _done(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._signal.set()
+
+    def _effects_due(self, now_us: int) -> None:
+        performing = self.performing
+        performing.take_intents()
+        if self.clock.virtual and performing.wants_durable(now_us) > self.writing.durable:
+            self.writing.flush()
+        performing.mark(now_us, self.writing.durable)
+        for pending in performing.ready(now_us, self.writing.durable):
+            task = asyncio.create_task(self._perform(pending), name=f"effect {pending.key}")
+            self._effects.add(task)
+            task.add_done_callback(self._performed)
+
+    async def _perform(self, pending: Pending) -> None:
+        self._moves.append(await self.performing.perform(pending))
+
+    def _performed(self, task: asyncio.Task[None]) -> None:
+        self._effects.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = task.exception()
+        self._signal.set()
+
+    def _write(self) -> None:
+        if not self.clock.virtual:
+            self.writing.start(self.nudge)
+        elif len(self.shard.unwritten) > MAX_UNWRITTEN:
+            self.writing.flush()
+        if self.shard.fold.end - self._snapshot_at > self.settings.snapshot_every and not self._effects:
+            if not self.clock.virtual and self.writing.behind:
+                return
+            self.keep_snapshot()
+
+    async def _wait(self, until_us: int | None) -> None:
+        """Waits for a signal, or until the engine time is `until_us`."""
+        self._signal.clear()
+        timer = None
+        if until_us is not None:
+            delay_s = self.clock.real_s(until_us - self.clock.now_us())
+            timer = asyncio.get_running_loop().call_later(delay_s, self._signal.set)
+        try:
+            if not (self._outcomes or self._moves or self._stopping):
+                await self._signal.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()

@@ -1,0 +1,186 @@
+"""Recovery: the state as of a snapshot, and the tail of the log on top of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from extrovert.core.log import AskSent, Wake
+from extrovert.core.ports import Store
+from extrovert.engine.declared import Declared
+from extrovert.turns.fold import Fold
+from extrovert.turns.outbox import Pending
+from extrovert.turns.request import Answer
+from extrovert.turns.running import Running
+
+__all__ = ["recover", "snapshot"]
+
+
+class _Table(msgspec.Struct):
+    rows: list[msgspec.Raw]
+    versions: list[int]
+    by_turns: list[Any]
+
+
+class _Book(msgspec.Struct):
+    seen: list[tuple[Any, str]]
+    due: list[tuple[Any, Wake]]
+    events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
+
+
+class _Turn(msgspec.Struct):
+    agent: str
+    key: Any
+    wake: Wake
+    events: list[tuple[int, msgspec.Raw]]
+    started_us: int
+    checked_us: int
+    attempt: int
+    reruns: int
+    failures: int
+    retry_at_us: int | None
+    trail: list[int]
+    calls: list[tuple[AskSent, int]]
+    answers: list[tuple[str, int, Answer]]
+
+
+class _Snapshot(msgspec.Struct):
+    fingerprint: str
+    end: int
+    at_us: int
+    now_us: int
+    positions: dict[str, int]
+    tables: dict[str, _Table]
+    views: dict[str, list[tuple[Any, int]]]
+    books: dict[str, _Book]
+    running: list[_Turn]
+    outbox: list[Pending]
+
+
+def recover(declared: Declared, store: Store) -> Fold:
+    """The fold of the store's log. A snapshot made by other folds or row types is passed over, and the log read whole.
+
+    Raises `CorruptionError` where the log does not fit the app.
+    """
+    fold = declared.fold()
+    found = store.load_snapshot()
+    if found is not None:
+        shot = msgspec.json.decode(found[1], type=_Snapshot)
+        if shot.fingerprint == declared.fingerprint():
+            _restore(fold, shot)
+    for entry in store.entries(fold.end):
+        fold.replay(entry)
+    return fold
+
+
+def snapshot(declared: Declared, fold: Fold) -> bytes:
+    """The state of a fold, to be kept beside the log at `fold.end`."""
+    encode = msgspec.json.Encoder().encode
+
+    def raw(record: Any) -> msgspec.Raw:
+        return msgspec.Raw(encode(record))
+
+    context = fold.context
+    tables = {
+        name: _Table(
+            [raw(row) for row in state.rows.values()],
+            [state.versions[key] for key in state.rows],
+            [key for key in state.by_turns if key in state.rows],
+        )
+        for name, state in context.tables.items()
+    }
+    books = {
+        name: _Book(
+            list(book.seen.items()),
+            list(book.due.items()),
+            [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
+        )
+        for name, book in fold.books.items()
+    }
+    shot = _Snapshot(
+        fingerprint=declared.fingerprint(),
+        end=fold.end,
+        at_us=fold.at_us,
+        now_us=context.expiry.now_us,
+        positions=fold.positions,
+        tables=tables,
+        views={name: list(view.versions.items()) for name, view in context.views.items()},
+        books=books,
+        running=[_turn(turn, raw) for turn in fold.running.values()],
+        outbox=list(fold.outbox.pending.values()),
+    )
+    return encode(shot)
+
+
+def _turn(turn: Running, raw: Any) -> _Turn:
+    return _Turn(
+        agent=turn.agent.name,
+        key=turn.key,
+        wake=turn.wake,
+        events=[(offset, raw(event)) for offset, event in turn.events],
+        started_us=turn.started_us,
+        checked_us=turn.checked_us,
+        attempt=turn.attempt,
+        reruns=turn.reruns,
+        failures=turn.failures,
+        retry_at_us=turn.retry_at_us,
+        trail=turn.trail,
+        calls=list(turn.calls.values()),
+        answers=[(*place, answer) for place, answer in turn.answers.items()],
+    )
+
+
+def _restore(fold: Fold, shot: _Snapshot) -> None:
+    context = fold.context
+    fold.moved(shot.end, shot.at_us)
+    fold.positions.update(shot.positions)
+    context.expiry.now_us = shot.now_us
+    for name, table in shot.tables.items():
+        state = context.tables[name]
+        decode = msgspec.json.Decoder(state.declared.record).decode
+        for raw, version in zip(table.rows, table.versions, strict=True):
+            row = decode(raw)
+            state.put(state.key_of(row), row, version)
+        state.by_turns.update(table.by_turns)
+    context.settle()
+    context.take_changes()
+    for name, versions in shot.views.items():
+        if name in context.views:
+            view = context.views[name]
+            view.versions.update((key, version) for key, version in versions if key in view.values)
+    for name, book in shot.books.items():
+        if name in fold.books:
+            _restore_book(fold, name, book)
+    for turn in shot.running:
+        if turn.agent in fold.agents:
+            _restore_turn(fold, turn)
+    fold.outbox.pending.update((pending.key, pending) for pending in shot.outbox)
+
+
+def _restore_book(fold: Fold, name: str, shot: _Book) -> None:
+    book = fold.books[name]
+    book.take_rows()
+    book.seen.update(shot.seen)
+    for key, waiting in shot.events:
+        book.events[key] = _events(fold, book.agent.on, waiting)
+    for key, wake in shot.due:
+        waiting = book.events.get(key)
+        book.restore(key, wake, waiting[-1][1] if waiting else fold.present(book.agent, key))
+
+
+def _restore_turn(fold: Fold, shot: _Turn) -> None:
+    agent = fold.agents[shot.agent]
+    events = _events(fold, agent.on, shot.events) if agent.source == "stream" else []
+    turn = Running(agent, shot.key, shot.wake, events, shot.started_us)
+    turn.checked_us, turn.attempt, turn.reruns = shot.checked_us, shot.attempt, shot.reruns
+    turn.failures, turn.retry_at_us, turn.trail = shot.failures, shot.retry_at_us, shot.trail
+    turn.calls = {(sent.hash, sent.occurrence): (sent, at_us) for sent, at_us in shot.calls}
+    turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
+    fold.running[turn.id] = turn
+    fold.books[agent.name].running.add(shot.key)
+
+
+def _events(fold: Fold, stream: str, waiting: list[tuple[int, msgspec.Raw]]) -> list[tuple[int, Any]]:
+    decode = msgspec.json.Decoder(fold.streams[stream].event).decode
+    return [(offset, decode(raw)) for offset, raw in waiting]

@@ -1,0 +1,132 @@
+"""One shard: takes in events and answers, runs the turns that are due, and gives out log entries, calls and effects.
+
+It is the engine's single writer. It does no I/O and reads no clock: time, answers and outcomes are handed in, and what
+it wants done is collected for its host in `unwritten`, `calls` and `cancelled`. Validate, append and apply are one
+step, since nothing here waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from extrovert.context.copies import Copies
+from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Retried
+from extrovert.turns.fold import Fold
+from extrovert.turns.request import Request
+from extrovert.turns.turn import Place
+
+__all__ = ["Call", "Options", "Shard"]
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Call(msgspec.Struct, frozen=True, eq=False):
+    """An ask to be answered: `at_us` is when it was sent, also where that was before a restart."""
+
+    turn: str
+    agent: str
+    key: Any
+    place: Place
+    request: Request
+    at_us: int
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How turns are run.
+
+    `validate=False` resumes an attempt where it waited, whatever has changed, and commits it unchecked; with
+    `refresh_us` turns read a copy of the context that is made anew that often. These two show what the engine is for.
+    `recheck_us` is how often at most a waiting turn looks again when what it read changes.
+    """
+
+    seed: int = 0
+    validate: bool = True
+    refresh_us: int | None = None
+    recheck_us: int = 5_000
+    heard_us: Callable[[int], int] = lambda now_us: now_us
+    wall_us: Callable[[], int] = lambda: 0
+
+
+class Shard:
+    """The state (`fold`) of one shard and what goes in and out of it. Turns are run by `engine.turning.Turning`."""
+
+    def __init__(self, fold: Fold, options: Options) -> None:
+        self.fold = fold
+        self.options = options
+        self.now_us = fold.at_us
+        self.unwritten: list[Entry] = []
+        self.calls: list[Call] = []
+        self.cancelled: list[tuple[str, Place]] = []
+        if options.refresh_us is not None:
+            fold.context.copies = Copies(fold.context, options.refresh_us)
+
+    def log(
+        self,
+        body: Body,
+        apply: Callable[[int], Any],
+        *,
+        count: int = 1,
+        about: tuple[str, str, str] | None = None,
+        encoded: bytes | None = None,
+        since_us: int | None = None,
+    ) -> Any:
+        """Appends `body` and applies it, in one step. `since_us` is the wall time at which the work on it began.
+
+        Returns what `apply(offset)` returns.
+        """
+        wall = self.options.wall_us
+        started = wall() if since_us is None else since_us
+        offset = self.fold.end
+        raw = _encode(body) if encoded is None else encoded
+        self.fold.end = offset + count
+        result = apply(offset)
+        self.fold.moved(offset + count, self.now_us)
+        kind = str(body.__struct_config__.tag)
+        self.unwritten.append(Entry(offset, self.now_us, kind, count, raw, wall() - started, about))
+        return result
+
+    def advance(self, now_us: int) -> None:
+        """The time is now `now_us`."""
+        self.now_us = max(self.now_us, now_us)
+        self.fold.advance(self.now_us)
+
+    # ---- what comes in
+
+    def accept(
+        self, body: Events, records: Sequence[Any], *, encoded: bytes | None = None, since_us: int | None = None
+    ) -> int:
+        """Appends and folds a batch of good records of one stream. Returns the first one's offset.
+
+        Records that a table cannot fold stay in the log, with a dead letter that says why.
+        """
+        first = self.fold.end
+        failures = self.log(
+            body,
+            lambda offset: self.fold.events(body, list(records), offset, self.now_us),
+            count=len(records),
+            encoded=encoded,
+            since_us=since_us,
+        )
+        for place, cause in failures:
+            raw = _encode(records[place]).decode()
+            self.bury(Dead(stream=body.stream, cause=cause, raw=raw, source=body.source, event=first + place))
+        return first
+
+    def bury(self, letter: Dead) -> int:
+        """Keeps a dead letter; returns its offset."""
+        offset = self.fold.end
+        self.log(letter, lambda _offset: None)
+        return offset
+
+    def take_up(self, letter: int, dead: Dead) -> None:
+        """Notes that the dead letter at `letter` was tried again; a failed wake is due once more."""
+        body = Retried(letter, dead.agent, dead.key)
+        self.log(body, lambda offset: self.fold.retried(body, offset, self.now_us))
+
+    def move_effects(self, moves: list[EffectMoved]) -> None:
+        """Notes steps of effects."""
+        body = EffectStep(moves)
+        self.log(body, lambda _offset: self.fold.stepped(body, self.now_us))

@@ -1,0 +1,89 @@
+"""Writing: group commit of the log, and what is known to be durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from extrovert.core.ports import Store
+from extrovert.engine.shard import Shard
+
+__all__ = ["Writing"]
+
+
+class Writing:
+    """Writes a shard's entries to its store: at once and in this thread, or in the background, all that has gathered.
+
+    `durable` is the last durable offset. A prefix of the log that ends between two steps of the shard is written as
+    one unit, so a crash never leaves half a step.
+    """
+
+    def __init__(self, shard: Shard, store: Store) -> None:
+        self.shard = shard
+        self.store = store
+        self.durable = shard.fold.end - 1
+        self.failure: BaseException | None = None
+        self.before_write: Callable[[], None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="extrovert-log")
+        self._write: asyncio.Future[None] | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is not durable yet."""
+        return self.durable < self.shard.fold.end - 1
+
+    def flush(self) -> None:
+        """Makes everything durable before it returns. Not to be mixed with a write in the background."""
+        entries = self.shard.unwritten
+        if entries:
+            if self.before_write is not None:
+                self.before_write()
+            self.shard.unwritten = []
+            self.store.append(entries)
+            self._landed(self.shard.fold.end - 1)
+
+    def start(self, done: Callable[[], None]) -> None:
+        """Begins to write what has gathered in the background, unless a write is under way; `done` when durable."""
+        if self._write is not None or not self.shard.unwritten:
+            return
+        entries, self.shard.unwritten = self.shard.unwritten, []
+        end = self.shard.fold.end - 1
+        loop = asyncio.get_running_loop()
+        self._write = loop.run_in_executor(self._thread, self.store.append, entries)
+
+        def finished(write: asyncio.Future[None]) -> None:
+            self._write = None
+            self.failure = write.exception()
+            if self.failure is None:
+                self._landed(end)
+            done()
+
+        self._write.add_done_callback(finished)
+
+    async def wait_for(self, offset: int) -> None:
+        """Returns when everything up to `offset` is durable."""
+        if self.durable < offset:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((offset, waiter))
+            await waiter
+
+    async def close(self) -> None:
+        """Makes everything durable and ends the thread."""
+        if self._write is not None:
+            await asyncio.wait([self._write])
+        if self.failure is None:
+            self.flush()
+        self._thread.shutdown()
+
+    def _landed(self, offset: int) -> None:
+        self.durable = offset
+        if self._waiting:
+            still: list[tuple[int, asyncio.Future[None]]] = []
+            for wanted, waiter in self._waiting:
+                if wanted > offset:
+                    still.append((wanted, waiter))
+                elif not waiter.done():
+                    waiter.set_result(None)
+            self._waiting = still

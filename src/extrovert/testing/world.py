@@ -1,0 +1,208 @@
+"""The world of a user's tests: a whole engine in virtual time, in memory, with answers that the test scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from extrovert.app import App
+from extrovert.context.reads import Scope, swap
+from extrovert.context.stream import Stream
+from extrovert.context.table import Table
+from extrovert.core.errors import ExtrovertError
+from extrovert.core.ids import canonical
+from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote
+from extrovert.core.record import Record
+from extrovert.core.time import span_us, to_us
+from extrovert.engine.calls import Answerer
+from extrovert.engine.clock import VirtualClock
+from extrovert.engine.intake import Report
+from extrovert.engine.loop import Engine, Settings
+from extrovert.stores.sqlite import SqliteStore
+from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.request import Request
+
+__all__ = ["Decision", "World", "Written"]
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Written(Record):
+    """A row that a decision wrote: `row` is None where it was deleted."""
+
+    table: str
+    key: Any
+    row: Any
+
+
+class Decision(Record):
+    """A committed decision, with its rows, events and effects decoded."""
+
+    id: str
+    writes: list[Written]
+    emits: list[tuple[str, Any]]
+    effects: list[tuple[str, list[Any]]]
+    reads: list[ReadNote]
+    attempts: int
+    reruns: int
+
+
+class _Script:
+    """Answers in order; the last one stays. None thinks for a while of engine time."""
+
+    def __init__(self, answers: Sequence[Any], thinks: timedelta) -> None:
+        self._answers = list(answers)
+        self._thinks_us = span_us(thinks)
+        self.asked: list[Any] = []
+
+    def takes_us(self, agent: str, key: Any, request_hash: str, occurrence: int) -> int:
+        return self._thinks_us
+
+    def answer(self, request: Request) -> msgspec.Raw:
+        self.asked.append(request.about)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return msgspec.Raw(canonical(answer(request.about) if callable(answer) else answer))
+
+
+class World:
+    """Runs `app` in virtual time on a store in memory. Effects are recorded, not performed.
+
+    Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`, or
+    ask for the fixture `world`, which takes the `app` of the test's module.
+    """
+
+    def __init__(self, app: App, *, seed: int = 0) -> None:
+        self.performed: list[tuple[str, list[Any]]] = []
+        self._scripts: dict[str, Answerer] = {}
+        declared = app.declared()
+
+        def answerers(seed: int) -> dict[str, Answerer]:
+            return declared.answerers(seed) | self._scripts
+
+        self.declared = msgspec.structs.replace(
+            declared,
+            answerers=answerers,
+            effects=[self._recording(effect) for effect in declared.effects],
+        )
+        self._app = app
+        self.store = SqliteStore(None)
+        self.clock = VirtualClock(to_us(START))
+        self.engine = Engine(self.declared, self.store, self.clock, Settings(seed=seed))
+        self.engine.start()
+        self._outer: Scope | None = None
+        self.__enter__()
+
+    def __enter__(self) -> World:
+        self._outer = swap(Scope(self.engine.shard.fold.context, "the test"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        swap(None)
+        self.store.close()
+
+    # ---- doing
+
+    async def send(self, to: Table[Any, Any] | Stream[Any], *records: Any) -> Report:
+        """Hands records in, as their source would, and lets the world run until nothing is due."""
+        name = to.stream if isinstance(to, Table) else to.name
+        report = self.hand_in(name, *records)
+        await self.settle()
+        return report
+
+    def hand_in(self, stream: str, *records: Any) -> Report:
+        """Hands records in without letting time pass."""
+        self.engine.shard.advance(self.clock.now_us())
+        return self.engine.intake.lines(stream, b"\n".join(canonical(record) for record in records))
+
+    async def settle(self) -> None:
+        """Lets time pass until nothing is due any more."""
+        await self.engine.run(until="idle")
+
+    async def advance(self, span: timedelta) -> None:
+        """Lets exactly `span` pass."""
+        await self.engine.run(until=self.clock.now_us() + span_us(span))
+
+    def answer(self, agent: Agent[Any], *answers: Any, thinks: timedelta = timedelta(0)) -> _Script:
+        """Scripts the answers to an agent's asks: values, exceptions, or functions of what is asked; the last stays.
+
+        The script keeps what was `asked`. Scripts are in force for the asks after this call.
+        """
+        script = _Script(answers, thinks)
+        self.engine.calls.answer_for(agent.name, script)
+        return script
+
+    # ---- looking
+
+    @property
+    def now(self) -> datetime:
+        """The world's time."""
+        return START + timedelta(microseconds=self.clock.now_us() - to_us(START))
+
+    async def decision(self, agent: Agent[Any], key: Any) -> Decision:
+        """The latest decision of an agent about `key`, when everything due has happened. Raises if there is none."""
+        await self.settle()
+        found = [one for one in self.decisions(agent) if one.id.startswith(f"{agent.name}:{key}@")]
+        if not found:
+            raise ExtrovertError(f"Agent `{agent.name}` has decided nothing about `{key}`. {self._why_not(agent)}")
+        return found[-1]
+
+    def decisions(self, agent: Agent[Any]) -> list[Decision]:
+        """All decisions of an agent, oldest first."""
+        self.engine.writing.flush()
+        bodies = [_body(entry) for entry in reversed(self.store.ended(agent=agent.name, limit=-1))]
+        return [self._decision(body) for body in bodies if isinstance(body, Decided)]
+
+    def dead_letters(self) -> list[Dead]:
+        """All dead letters, oldest first."""
+        self.engine.writing.flush()
+        bodies = [_body(entry) for entry in self.store.dead()]
+        return [body for body in bodies if isinstance(body, Dead)]
+
+    def _why_not(self, agent: Agent[Any]) -> str:
+        letters = [letter.cause for letter in self.dead_letters()]
+        ended = [_body(entry) for entry in self.store.ended(agent=agent.name)]
+        outcomes = [f"{body.turn} ended as {body.outcome}" for body in ended if isinstance(body, Ended)]
+        return " ".join([*outcomes, *(f"Dead letter: {cause}" for cause in letters)]) or "It has had no turn."
+
+    def _decision(self, body: Decided) -> Decision:
+        fold = self.engine.shard.fold
+        records = {name: state.declared.record for name, state in fold.context.tables.items()}
+
+        def row(table: str, raw: msgspec.Raw) -> Any:
+            return None if raw == b"null" else msgspec.json.decode(raw, type=records[table])
+
+        return Decision(
+            id=body.turn,
+            writes=[Written(write.to, write.key, row(write.to, write.row)) for write in body.writes],
+            emits=[(one.to, msgspec.json.decode(one.data, type=fold.streams[one.to].event)) for one in body.emits],
+            effects=[(one.effect, msgspec.json.decode(one.args)) for one in body.effects],
+            reads=body.reads,
+            attempts=body.attempt,
+            reruns=len(body.changed),
+        )
+
+    def _recording(self, effect: Effect[Any]) -> Effect[Any]:
+        async def record(*arguments: Any, **_named: Any) -> None:
+            self.performed.append((effect.name, list(arguments)))
+
+        return Effect(
+            effect.name,
+            record,
+            arguments=effect.arguments,
+            takes_key=effect.takes_key,
+            idempotent=effect.idempotent,
+            reconcile=None,
+            max_tries=effect.max_tries,
+        )
+
+
+def _body(entry: Entry) -> Any:
+    return msgspec.json.decode(entry.body, type=Decided | Ended | Dead)

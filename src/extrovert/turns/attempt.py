@@ -1,0 +1,129 @@
+"""One attempt: an agent function run from its start over the present context, with the answers that are there.
+
+It ends at the first ask without an answer, or at its end, or with an error. It is synchronous and touches nothing
+outside its scope, so it can be run again at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from extrovert.context.reads import swap
+from extrovert.core.errors import Refuse, TurnError
+from extrovert.turns.declare import Agent
+from extrovert.turns.request import Answer, Refusal, Request
+from extrovert.turns.scope import TurnScope
+from extrovert.turns.turn import Place, Turn
+
+__all__ = ["Attempt", "Question"]
+
+NewTurn = Callable[[TurnScope, Mapping[Place, tuple[Refusal, ...]]], Turn]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """An ask without an answer yet, and the place where its answer will be remembered."""
+
+    request: Request
+    place: Place
+
+
+class Attempt:
+    """One attempt. After `run` exactly one of these holds: `question` is set (it waits), `error` is set (it failed), or
+    neither (it is done, and its scope and turn hold what it read and wants to change).
+
+    `refused` lists the refusals on the way, as "reason".
+    """
+
+    def __init__(self, agent: Agent[Any], value: Any, new_scope: Callable[[], TurnScope], new_turn: NewTurn) -> None:
+        self.agent = agent
+        self.value = value
+        self.question: Question | None = None
+        self.error: Exception | None = None
+        self.refused: list[str] = []
+        self._new_scope = new_scope
+        self._new_turn = new_turn
+        self._refusals: dict[Place, tuple[Refusal, ...]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.scope = self._new_scope()
+        self.turn = self._new_turn(self.scope, self._refusals)
+        self._coroutine: Coroutine[Any, Any, None] = self.agent.function(self.turn, self.value)
+
+    def run(self) -> None:
+        """Runs until it waits, fails or is done; what it does not need any more is closed."""
+        self._drive(None)
+        if self.question is None or self.error is not None:
+            self._coroutine.close()
+
+    def drop(self) -> None:
+        """Ends an attempt that waits; it will not be resumed."""
+        self._coroutine.close()
+
+    def resume(self, answer: Answer) -> None:
+        """Goes on where it waits, whatever has changed since: for agents that are run without validation."""
+        self.question = None
+        self.turn.used.append(answer)
+        self._drive(answer.value)
+        if self.question is None or self.error is not None:
+            self._coroutine.close()
+
+    def _drive(self, value: msgspec.Raw | None) -> None:
+        while True:
+            try:
+                self._advance(value)
+            except StopIteration:
+                return
+            except (Refuse, msgspec.ValidationError) as refusal:
+                if not self._take_back(refusal):
+                    return
+                value = None
+                continue
+            except Exception as error:
+                self.error = error
+            return
+
+    def _advance(self, value: msgspec.Raw | None) -> None:
+        """Sends answers in until the coroutine asks something unanswered. Raises what the coroutine raises."""
+        outer = swap(self.scope)
+        try:
+            while True:
+                asking = self._coroutine.send(value)
+                request = getattr(asking, "request", None)
+                if not isinstance(request, Request):
+                    raise TurnError(self._not_ours(asking))
+                request, place, answer = self.turn.find(request)
+                if answer is None:
+                    self.question = Question(request, place)
+                    return
+                value = answer.value
+        finally:
+            swap(outer)
+
+    def _take_back(self, refusal: Refuse | msgspec.ValidationError) -> bool:
+        """An answer was refused: begins again with the refusal told, or gives up. True to begin again."""
+        place = self.turn.last_place
+        reason = refusal.reason if isinstance(refusal, Refuse) else f"the answer does not fit: {refusal}"
+        if place is None or not self.turn.used:
+            self.error = TurnError(f"Agent `{self.agent.name}` refused ({reason}), but nothing had been asked.")
+            return False
+        self.refused.append(reason)
+        if len(self.refused) > self.agent.max_refusals:
+            self.error = TurnError(f"Every answer was refused, the last because: {reason}")
+            return False
+        answer = self.turn.used[-1].value
+        self._refusals[place] = (*self._refusals.get(place, ()), Refusal(answer, reason))
+        self._begin()
+        return True
+
+    def _not_ours(self, awaited: Any) -> str:
+        frame: Any = getattr(self._coroutine, "cr_frame", None)
+        line = "" if frame is None else f" ({frame.f_code.co_filename}:{frame.f_lineno})"
+        return (
+            f"Agent `{self.agent.name}` awaited {type(awaited).__name__}{line}, which a turn cannot wait for: it may "
+            f"be run again at any moment. Await only what the turn offers; for a read from outside use "
+            f"`await turn.call(function, ...)`."
+        )

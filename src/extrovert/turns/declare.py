@@ -1,0 +1,120 @@
+"""Agents, effects and policies as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from math import exp, log
+from statistics import NormalDist
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from extrovert.core.ids import chance
+from extrovert.core.record import Record
+
+__all__ = ["Agent", "Effect", "Policy", "Thinking"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_NORMAL = NormalDist()
+
+
+class Thinking(Record):
+    """How long a policy thinks, as a model would: log-normal, by its median and the sigma of the logarithm.
+
+    The time is a function of who asks what, never of the order of draws.
+    """
+
+    median: timedelta
+    sigma: float = 0.5
+
+    def takes_us(self, *who_asks_what: object) -> int:
+        """Microseconds of thought about exactly this."""
+        spread = self.sigma * _NORMAL.inv_cdf(chance("thinking", *who_asks_what))
+        return round(exp(log(self.median.total_seconds()) + spread) * 1_000_000)
+
+
+class Policy(Generic[T]):
+    """A written rule that answers asks in a model's place: `function(facts) -> answer`, pure. Made by `App.policy`.
+
+    A function with a second parameter is also given the refusals so far.
+    """
+
+    def __init__(
+        self, name: str, function: Callable[..., T], *, facts: Any, sees_refusals: bool, thinks: Thinking | None
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.facts = facts
+        self.sees_refusals = sees_refusals
+        self.thinks = thinks
+
+    def __call__(self, *facts: Any) -> T:
+        return self.function(*facts)
+
+
+class Effect(Generic[P]):
+    """An act on the outside world, performed after a decision is durable. Made by `App.effect`.
+
+    It is safe to perform twice where `idempotent` (the target drops an idempotency key that it has seen), or can be
+    looked up by `reconcile` (`key -> outcome, or None where it did not happen`). With neither it is performed at most
+    once, and is shown as unknown where a crash leaves it open.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[P, Awaitable[Any]],
+        *,
+        arguments: Any,
+        takes_key: bool,
+        idempotent: bool,
+        reconcile: Callable[[str], Awaitable[Any]] | None,
+        max_tries: int,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.arguments = arguments
+        self.takes_key = takes_key
+        self.idempotent = idempotent
+        self.reconcile = reconcile
+        self.max_tries = max_tries
+
+
+class Agent(Generic[T]):
+    """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
+
+    `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
+    accept None: it is then not woken by what went away.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Coroutine[Any, Any, None]],
+        *,
+        source: str,
+        on: str,
+        declines_none: bool,
+        model: str,
+        when: Callable[[Any], bool] | None = None,
+        order: Callable[[Any], Any] | None = None,
+        concurrency: int = 100,
+        max_reruns: int = 20,
+        max_refusals: int = 3,
+        max_tries: int = 5,
+        retry_after: timedelta = timedelta(seconds=1),
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.source = source
+        self.on = on
+        self.declines_none = declines_none
+        self.model = model
+        self.when = when
+        self.order = order
+        self.concurrency = concurrency
+        self.max_reruns = max_reruns
+        self.max_refusals = max_refusals
+        self.max_tries = max_tries
+        self.retry_after = retry_after
+        self.instructions = function.__doc__ or ""

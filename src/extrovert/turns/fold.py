@@ -1,0 +1,255 @@
+"""The fold: all state of an engine as a function of its log. Live and replay apply entries through here alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from extrovert.context.live import LiveContext
+from extrovert.context.stream import Stream
+from extrovert.context.table import Table
+from extrovert.context.view import View
+from extrovert.core.errors import CorruptionError
+from extrovert.core.log import (
+    Answered,
+    Attempted,
+    Body,
+    Dead,
+    Decided,
+    EffectStep,
+    Ended,
+    Entry,
+    Events,
+    Failed,
+    Retried,
+    Wake,
+)
+from extrovert.turns.declare import Agent
+from extrovert.turns.outbox import Outbox, Pending
+from extrovert.turns.request import Answer
+from extrovert.turns.running import Running
+from extrovert.turns.wakes import WakeBook
+
+__all__ = ["Fold"]
+
+_BODY: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+
+
+class Fold:
+    """Tables, views, wakes, running turns, the outbox and the sources' positions.
+
+    `end` is the next free offset and `at_us` the time of the latest entry. `intents` collects the effects that the
+    entries applied since it was last emptied have intended.
+    """
+
+    def __init__(
+        self,
+        streams: Iterable[Stream[Any]],
+        tables: Sequence[Table[Any, Any]],
+        views: Sequence[View[Any, Any]],
+        agents: Iterable[Agent[Any]],
+    ) -> None:
+        self.context = LiveContext(tables, views)
+        self.streams = {stream.name: stream for stream in streams}
+        self.agents = {agent.name: agent for agent in agents}
+        self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
+        self.running: dict[str, Running] = {}
+        self.outbox = Outbox()
+        self.positions: dict[str, int] = {}
+        self.intents: list[Pending] = []
+        self.end = 1
+        self.at_us = 0
+        self._by_source: dict[tuple[str, str], list[WakeBook]] = {}
+        for book in self.books.values():
+            self._by_source.setdefault((book.agent.source, book.agent.on), []).append(book)
+            if book.agent.source == "table":
+                self.context.tables[book.agent.on].listeners.append(book.rows_changed)
+        self._on_tables = [book for book in self.books.values() if book.agent.source == "table"]
+        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
+            name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
+        }
+        self._row_types = {table.name: table.record for table in tables}
+
+    # ---- replay
+
+    def replay(self, entry: Entry) -> None:
+        """Applies an entry that is in the log already. Raises `CorruptionError` where it cannot follow."""
+        if entry.offset != self.end:
+            raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
+        self.advance(entry.at_us)
+        try:
+            self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
+        except (msgspec.DecodeError, KeyError) as error:
+            raise CorruptionError(
+                f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
+                f"Was a stream, table or agent renamed, or a field changed?"
+            ) from error
+        self.moved(entry.offset + entry.count, entry.at_us)
+
+    def moved(self, end: int, at_us: int) -> None:
+        """An entry up to `end` has been applied."""
+        self.end = end
+        self.at_us = at_us
+
+    def _apply(self, body: Body, offset: int, at_us: int) -> None:
+        match body:
+            case Events():
+                decode = self._decoders[body.stream].decode
+                records = [None if raw == b"null" else decode(raw) for raw in body.data]
+                self.events(body, records, offset, at_us)
+            case Decided():
+                self.decided(body, offset, at_us)
+            case Attempted():
+                self.attempted(body, offset, at_us)
+            case Answered():
+                self.answered(body, offset, at_us)
+            case EffectStep():
+                self.stepped(body, at_us)
+            case Ended():
+                self.ended(body, at_us)
+            case Failed():
+                self.failed(body, offset, at_us)
+            case Retried():
+                self.retried(body, offset, at_us)
+            case Dead():
+                pass
+
+    # ---- one method per kind of entry
+
+    def advance(self, now_us: int) -> None:
+        """Moves the clock, stopping at each moment that a view or a turn waits for."""
+        while self.context.advance(now_us):
+            self.settle(self.end - 1, self.context.expiry.now_us)
+
+    def events(self, body: Events, records: list[Any], offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Folds a batch of events; returns (place, cause) for those that a table could not take."""
+        stream = self.streams[body.stream]
+        keys = body.keys if body.keys is not None else list(map(stream.key_of, records))
+        failures = self.context.fold(stream.name, keys, records, offset)
+        for book in self._by_source.get(("stream", stream.name), ()):
+            for place, (key, record) in enumerate(zip(keys, records, strict=True)):
+                if record is not None:
+                    book.event_came(key, record, offset + place, at_us)
+        if body.position is not None:
+            self.positions[body.source] = body.position
+        self.settle(offset + len(records) - 1, at_us)
+        return failures
+
+    def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
+        turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        turn.attempt = body.attempt
+        turn.checked_us = at_us
+        turn.retry_at_us = None
+        turn.trail.append(offset)
+        if body.changed and body.asks:
+            turn.reruns += 1
+        for place in [place for place in turn.calls if place[0] in body.cancelled]:
+            del turn.calls[place]
+        for sent in body.asks:
+            turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
+        return turn
+
+    def answered(self, body: Answered, offset: int, at_us: int) -> None:
+        turn = self.running[body.turn]
+        place = (body.hash, body.occurrence)
+        turn.calls.pop(place, None)
+        turn.answers[place] = Answer(offset, at_us, body.answer)
+        turn.trail.append(offset)
+
+    def failed(self, body: Failed, offset: int, at_us: int) -> None:
+        turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        turn.attempt = body.attempt
+        turn.failures += 1
+        turn.retry_at_us = body.retry_at_us
+        turn.calls.clear()
+        turn.trail.append(offset)
+
+    def ended(self, body: Ended, at_us: int) -> None:
+        turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        self._close(turn, body.wake.digest, at_us)
+        self.settle(self.end, at_us)
+
+    def decided(self, body: Decided, offset: int, at_us: int) -> None:
+        """Applies a decision: its writes, its emitted events, its intents, and the end of its turn."""
+        turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        context = self.context
+        context.offset = offset
+        for write in body.writes:
+            table = context.tables[write.to]
+            row = None if write.row == b"null" else msgspec.json.decode(write.row, type=self._row_types[write.to])
+            table.put(write.key, row, offset)
+            if row is not None:
+                table.by_turns.add(write.key)
+        self.intents.extend(self.outbox.intend(body, offset, at_us))
+        self._close(turn, body.wake.digest, at_us)
+        self.settle(offset, at_us)
+        for step, emitted in enumerate(body.emits, start=1):
+            event = self._decoders[emitted.to].decode(emitted.data)
+            context.fold(emitted.to, [emitted.key], [event], offset + step)
+            for book in self._by_source.get(("stream", emitted.to), ()):
+                book.event_came(emitted.key, event, offset + step, at_us)
+            self.settle(offset + step, at_us)
+
+    def stepped(self, body: EffectStep, at_us: int) -> None:
+        for move in body.moves:
+            self.outbox.move(move, at_us)
+
+    def retried(self, body: Retried, offset: int, at_us: int) -> None:
+        if body.agent:
+            book = self.books[body.agent]
+            book.again(body.key, self.present(book.agent, body.key), offset, at_us)
+
+    # ---- wakes
+
+    def present(self, agent: Agent[Any], key: Any) -> Any:
+        """The present value of what an agent on a view or table wakes on."""
+        if agent.source == "view":
+            return self.context.views[agent.on].values.get(key)
+        if agent.source == "table":
+            return self.context.tables[agent.on].rows.get(key)
+        return None
+
+    def settle(self, offset: int, at_us: int) -> None:
+        """Brings the views up to date and finds out who is due because of it."""
+        context = self.context
+        if context.stale_nodes:
+            context.offset = offset
+            context.settle()
+        if context.changed_values:
+            for name, key in context.take_changes():
+                value = context.views[name].values.get(key)
+                for book in self._by_source.get(("view", name), ()):
+                    book.value_is(key, value, offset, at_us)
+        for book in self._on_tables:
+            table = context.tables[book.agent.on]
+            for key in book.take_rows():
+                book.value_is(key, table.rows.get(key), table.versions.get(key, offset), at_us)
+
+    def _turn(self, name: str, agent: str, key: Any, wake: Wake | None, at_us: int) -> Running:
+        """The running turn of this name; where it is not running yet, it begins with the wake that the log gives."""
+        turn = self.running.get(name)
+        if turn is None:
+            if wake is None:
+                raise CorruptionError(f"Turn {name} goes on in the log but never began.")
+            turn = self.begin(self.books[agent], key, at_us, wake)
+        return turn
+
+    def begin(self, book: WakeBook, key: Any, at_us: int, wake: Wake | None = None) -> Running:
+        """A turn begins: it takes the wake of its key, or, in replay, the `wake` that it took."""
+        wake, events = book.begin(key, wake)
+        turn = Running(book.agent, key, wake, events, at_us)
+        self.running[turn.id] = turn
+        return turn
+
+    def _close(self, turn: Running, digest: str, at_us: int) -> None:
+        turn.watch({})
+        del self.running[turn.id]
+        book = self.books[turn.agent.name]
+        book.end(turn.key, digest, at_us)
+        if turn.agent.source != "stream":
+            context = self.context
+            where = context.views if turn.agent.source == "view" else context.tables
+            version = where[turn.agent.on].versions.get(turn.key, self.end)
+            book.value_is(turn.key, self.present(turn.agent, turn.key), version, at_us)

@@ -1,0 +1,60 @@
+"""What a turn sees: the live context (or a copy), with the turn's own writes on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from extrovert.context.copies import Copy
+from extrovert.context.index import RangeIndexState
+from extrovert.context.live import LiveContext
+from extrovert.context.reads import Readable, ReadSet, Scope
+
+__all__ = ["TurnScope"]
+
+
+class TurnScope(Scope):
+    """A turn's reads and buffered writes. `writes` maps a table to key to row (None: deleted).
+
+    What the turn wrote itself it reads back, and that is no read of the context. Views show the context without the
+    turn's writes.
+    """
+
+    __slots__ = ("copy", "taken", "writes")
+
+    def __init__(self, context: LiveContext, label: str, copy: Copy | None = None) -> None:
+        self.taken: ReadSet = {}
+        super().__init__(context, label, self.taken)
+        self.copy = copy
+        self.writes: dict[str, dict[Any, Any]] = {}
+
+    def look(self, of: Readable, selector: Any) -> Any:
+        value, token = of.look(selector) if self.copy is None else self.copy.look(of, selector)
+        self.taken[of, selector] = token
+        return value
+
+    def row(self, table: str, key: Any) -> Any:
+        if self.writes:
+            written = self.writes.get(table)
+            if written is not None and key in written:
+                return written[key]
+        return self.look(self.context.tables[table], key)
+
+    def rows(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> Iterable[Any]:
+        found = self.look(of, selector)
+        written = self.writes.get(table)
+        if not written:
+            return found
+        if isinstance(of, RangeIndexState) and selector.limit is not None:
+            found = self.look(of, selector.widened(len(written)))
+        state = self.context.tables[table]
+        kept = [row for row in found if state.key_of(row) not in written]
+        kept.extend(row for row in written.values() if row is not None and matches(row))
+        return sorted(kept, key=of.entry_of if isinstance(of, RangeIndexState) else state.key_of)
+
+    def count(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> int:
+        size: int = self.look(of, selector)
+        for key, row in self.writes.get(table, {}).items():
+            was = self.look(self.context.tables[table], key)
+            size += int(row is not None and matches(row)) - int(was is not None and matches(was))
+        return size
