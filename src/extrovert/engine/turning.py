@@ -49,6 +49,7 @@ class Turning:
         self.options = shard.options
         self.stale: dict[Running, None] = {}
         self.retrying: dict[Running, None] = {}
+        self.reruns = 0
 
     # ---- driven by the host
 
@@ -163,6 +164,7 @@ class Turning:
         if turn.value is None and turn.agent.declines_none:
             self._end(turn, "gone", "")
             return
+        self.reruns += bool(stale)
         attempt = self._new_attempt(turn)
         attempt.run()
         self._follow(turn, attempt, why, stale, started)

@@ -25,7 +25,7 @@ from extrovert.core.event import Arrival
 from extrovert.core.time import from_us, to_us
 from extrovert.demos.storm.nycflights import NEW_YORK, RealFlight, read_flights, read_weather
 from extrovert.demos.storm.passengers import Passengers, board
-from extrovert.demos.storm.records import Arrived, Cancelled, Delayed, Departed, FlightEvent, Scheduled
+from extrovert.demos.storm.records import Arrived, Cancelled, Delayed, Departed, Destination, FlightEvent, Scheduled
 
 __all__ = ["feed"]
 
@@ -44,7 +44,7 @@ def feed(date: datetime.date, days: int, seed: int) -> Iterator[Arrival]:
     """All arrivals of `days` days from `date` on, by time, from 18:00 in New York on the day before until all landed.
 
     Streams: `flight_events` (`FlightEvent`), `customers` (`Customer`), `bookings` (`Booking`, or a tombstone when a
-    customer gives up), `weather` (`Weather`, until the last day ends). A flight's `Scheduled`, customers and bookings
+    customer gives up), `destinations` (`Destination`, before its first flight), `weather` (`Weather`, until the last day ends). A flight's `Scheduled`, customers and bookings
     come together, in this order, at one instant. The same arguments give the same sequence, and a flight and its
     passengers are the same whichever days are fed with it.
 
@@ -62,12 +62,16 @@ def _by_time(flights: dict[datetime.date, list[RealFlight]], seed: int) -> Itera
     start_us = _sale_opens_us(min(flights))
     end_us = _midnight_us(max(flights) + datetime.timedelta(days=1))
     pending = [Arrival(to_us(hour.at), "weather", hour) for hour in read_weather(start_us, end_us)]
+    served: set[str] = set()
     for date, of_day in flights.items():
         opens_us = _sale_opens_us(date)
         due = bisect_left(pending, opens_us, key=_at_us)
         yield from pending[:due]
         del pending[:due]
         for flight in of_day:
+            if flight.destination not in served:
+                served.add(flight.destination)
+                yield Arrival(opens_us, "destinations", Destination(flight.destination))
             passengers = board(flight, opens_us, seed)
             yield from _sale(flight, passengers, opens_us)
             pending += (Arrival(at_us, "bookings", None, booking_id) for at_us, booking_id in passengers.leaving)

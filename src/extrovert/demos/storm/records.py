@@ -11,16 +11,27 @@ __all__ = [
     "Arrived",
     "Booking",
     "Cancelled",
+    "Case",
+    "Choices",
     "Customer",
     "Delayed",
     "Departed",
+    "Destination",
+    "Disruption",
     "Flight",
     "FlightEvent",
+    "News",
+    "Opening",
+    "Option",
+    "Outcome",
+    "Rebooking",
     "Scheduled",
     "Weather",
+    "Words",
 ]
 
-Status = Literal["booked", "waiting", "called", "flown"]
+Status = Literal["booked", "late", "waiting", "called", "flown"]
+Reason = Literal["", "late", "cancelled", "left"]
 
 
 class Scheduled(Record, tag=True):
@@ -93,7 +104,12 @@ class Customer(Record):
 
 
 class Booking(Record):
-    """One seat for one customer; turns own `flight_id` and `status`, the reservation system owns the rest."""
+    """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, the reservation system the rest.
+
+    `status`: booked; late (keeps a seat on a late flight, would rather have another); waiting (has no seat); called (a
+    seat may be there, is being rebooked again); flown. `because` is why it is late, waiting or called. `moves` counts
+    the decisions about it.
+    """
 
     booking_id: str
     customer_id: str
@@ -101,6 +117,8 @@ class Booking(Record):
     destination: str
     tier: int
     status: Status = "booked"
+    because: Reason = ""
+    moves: int = 0
 
 
 class Weather(Record):
@@ -112,3 +130,79 @@ class Weather(Record):
     wind_mph: float | None
     precipitation_in: float
     visibility_mi: float
+
+
+class Destination(Record):
+    """A place that one can fly to."""
+
+    code: str
+
+
+class Disruption(Record):
+    """A booking that needs a decision: its flight is late or cancelled, or has left with a passenger who waited."""
+
+    booking: Booking
+    reason: Reason
+
+
+class Option(Record):
+    """A flight that could be taken; that it has a seat left is why it is an option."""
+
+    flight_id: str
+    origin: str
+    departs_at: datetime
+    arrives_at: datetime
+
+
+class Choices(Record):
+    """The flights to one destination with a seat left, earliest arrival first."""
+
+    options: tuple[Option, ...]
+
+
+class Opening(Record):
+    """Seats to one destination that nobody is being offered, and the bookings to call for them, in order of tier."""
+
+    destination: str
+    call: tuple[str, ...]
+
+
+class Case(Record):
+    """What the rebooking policy (or a model) is told: who needs what, and which flights there are."""
+
+    booking_id: str
+    tier: int
+    prefers: str
+    reason: Reason
+    options: tuple[Option, ...]
+
+
+class Rebooking(Record):
+    """The answer: the flight to take."""
+
+    flight_id: str
+
+
+class Outcome(Record):
+    """What was decided about a booking; `move` is its number among the decisions about it."""
+
+    booking_id: str
+    kind: Literal["rebooked", "late", "waiting"]
+    flight_id: str
+    move: int
+
+
+class News(Record):
+    """What a passenger is to be told, as facts."""
+
+    name: str
+    kind: Literal["rebooked", "late", "waiting"]
+    flight_id: str
+    destination: str
+    departs_at: datetime | None
+
+
+class Words(Record):
+    """The answer: the message."""
+
+    text: str

@@ -1,0 +1,238 @@
+"""The storm, as an app: live tables of an airline, and agents that rebook its passengers and tell them.
+
+This is what a user of Extrovert writes. Where the events come from is in `feed`, how a run is made in `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from extrovert import App, Refuse, Thinking, Turn, before
+from extrovert.demos.storm.network import network
+from extrovert.demos.storm.records import (
+    Arrived,
+    Booking,
+    Cancelled,
+    Case,
+    Choices,
+    Customer,
+    Delayed,
+    Departed,
+    Destination,
+    Disruption,
+    Flight,
+    FlightEvent,
+    News,
+    Opening,
+    Option,
+    Outcome,
+    Rebooking,
+    Scheduled,
+    Weather,
+    Words,
+)
+
+__all__ = ["app"]
+
+TOO_LATE = timedelta(minutes=120)
+CLOSES = timedelta(minutes=20)
+MOST_OPTIONS = 5
+PREFERENCE_IS_WORTH = timedelta(minutes=30)
+
+app = App("storm")
+
+
+# ---- what is true now
+
+
+def fly(flight: Flight | None, event: FlightEvent) -> Flight | None:
+    """The flight after one more event about it."""
+    if isinstance(event, Scheduled):
+        return Flight(
+            flight_id=event.flight_id,
+            carrier=event.carrier,
+            origin=event.origin,
+            destination=event.destination,
+            scheduled_at=event.departs_at,
+            departs_at=event.departs_at,
+            arrives_at=event.arrives_at,
+            seats=event.seats,
+        )
+    if flight is None:
+        raise ValueError(f"flight {event.flight_id} was never scheduled")
+    match event:
+        case Delayed():
+            late = event.departs_at - flight.departs_at
+            return flight.but(departs_at=event.departs_at, arrives_at=flight.arrives_at + late)
+        case Cancelled():
+            return flight.but(cancelled=True)
+        case Departed():
+            return flight.but(departed=True, departs_at=event.departed_at)
+        case Arrived():
+            return flight.but(arrived=True, arrives_at=event.arrived_at)
+
+
+flight_events = app.stream("flight_events", FlightEvent, key=Scheduled.flight_id)
+flights = app.table("flights", Flight, key=Flight.flight_id, source=flight_events, fold=fly)
+bound_for = flights.index(Flight.destination)
+
+destinations = app.table("destinations", Destination, key=Destination.code)
+
+reservations = app.stream("bookings", Booking, key=Booking.booking_id)
+bookings = app.table(
+    "bookings",
+    Booking,
+    key=Booking.booking_id,
+    source=reservations,
+    turns_own=[Booking.flight_id, Booking.status, Booking.because, Booking.moves],
+)
+on_flight = bookings.index(Booking.flight_id)
+standing = bookings.index(Booking.destination, Booking.status)
+queue = bookings.range_index(Booking.destination, Booking.status, Booking.tier)
+
+customers = app.table("customers", Customer, key=Customer.customer_id)
+weather = app.table("weather", Weather, key=Weather.airport)
+outcomes = app.stream("outcomes", Outcome, key=Outcome.booking_id)
+
+
+def is_late(flight: Flight) -> bool:
+    return flight.departs_at - flight.scheduled_at >= TOO_LATE
+
+
+def bookable(destination: str) -> Iterator[tuple[Flight, int]]:
+    """The flights that one can still be rebooked to, earliest arrival first, with the number of seats left."""
+    for flight in sorted(bound_for[destination], key=lambda flight: (flight.arrives_at, flight.flight_id)):
+        if flight.cancelled or flight.departed or is_late(flight) or not before(flight.departs_at - CLOSES):
+            continue
+        left = flight.seats - on_flight.count(flight.flight_id)
+        if left > 0:
+            yield flight, left
+
+
+@app.view(over=bookings)
+def disrupted(booking: Booking) -> Disruption | None:
+    """A booking that needs a decision. One that waits already is left alone until it is called, or worse happens."""
+    flight = flights[booking.flight_id]
+    if flight.departed:
+        return None if booking.status in ("booked", "flown") else Disruption(booking, "left")
+    reason = "cancelled" if flight.cancelled else "late" if is_late(flight) else ""
+    if booking.status == "called":
+        return Disruption(booking, reason or booking.because)
+    if not reason or booking.because == reason:
+        return None
+    return Disruption(booking, reason)
+
+
+@app.view(over=destinations)
+def choices(destination: Destination) -> Choices | None:
+    """What can be offered. It tells that there is a seat, not how many: a prompt should not change with each sale."""
+    found: list[Option] = []
+    for flight, _ in bookable(destination.code):
+        found.append(Option(flight.flight_id, flight.origin, flight.departs_at, flight.arrives_at))
+        if len(found) == MOST_OPTIONS:
+            break
+    return Choices(tuple(found)) if found else None
+
+
+@app.view(over=destinations)
+def openings(destination: Destination) -> Opening | None:
+    """Whom to call for the seats that nobody is being offered: as many as can be seated, by tier."""
+    code = destination.code
+    open_flights = list(bookable(code))
+    seats = sum(left for _, left in open_flights) - standing.count((code, "called"))
+    if seats <= 0:
+        return None
+    call = [booking.booking_id for booking in queue.under(code, "waiting", limit=seats)]
+    if len(call) < seats and standing.count((code, "late")):
+        earliest = open_flights[0][0].arrives_at
+        late = (booking for booking in queue.under(code, "late") if flights[booking.flight_id].arrives_at > earliest)
+        call += [booking.booking_id for booking, _ in zip(late, range(seats - len(call)), strict=False)]
+    return Opening(code, tuple(call)) if call else None
+
+
+# ---- who acts
+
+
+@app.policy(thinks=Thinking(timedelta(seconds=2)))
+def earliest(case: Case) -> Rebooking:
+    """Takes the earliest arrival, or one a little later from the airport that the passenger prefers."""
+    best = case.options[0]
+    for option in case.options:
+        if option.origin == case.prefers and option.arrives_at - best.arrives_at <= PREFERENCE_IS_WORTH:
+            return Rebooking(option.flight_id)
+    return Rebooking(best.flight_id)
+
+
+@app.policy(thinks=Thinking(timedelta(seconds=2)))
+def wording(news: News) -> Words:
+    """Says the news in a sentence or two."""
+    match news.kind:
+        case "rebooked":
+            text = f"you now have a seat on {news.flight_id} to {news.destination}, leaving at {news.departs_at:%H:%M} UTC."
+        case "late":
+            text = f"{news.flight_id} is expected to leave at {news.departs_at:%H:%M} UTC. You keep your seat."
+        case "waiting":
+            text = f"{news.flight_id} will not take you to {news.destination}, and no seat is free. We keep looking."
+    return Words(f"{news.name}: {text}")
+
+
+@app.effect(idempotent=True)
+async def send_message(
+    customer_id: str, booking_id: str, words: Words, news: News, *, idempotency_key: str = ""
+) -> None:
+    """Sends a text message."""
+    network.deliver(idempotency_key, customer_id, words.text)
+
+
+@app.agent(wakes_on=disrupted, model=earliest, order=lambda case: case.booking.tier, concurrency=256, max_reruns=100)
+async def rebook(turn: Turn, case: Disruption) -> None:
+    """You rebook airline passengers. Take the earliest arrival; mind the airport that they prefer."""
+    booking, reason = case.booking, case.reason
+    if reason == "left":
+        turn.put(bookings, booking.but(status="flown", because=""))
+        return
+    found = choices.get(booking.destination)
+    options = found.options if found else ()
+    if reason == "late":
+        options = tuple(option for option in options if option.arrives_at < flights[booking.flight_id].arrives_at)
+    move = booking.moves + 1
+    if not options:
+        kind = "late" if reason == "late" else "waiting"
+        turn.put(bookings, booking.but(status=kind, because=reason, moves=move))
+        if booking.because != reason:
+            turn.emit(outcomes, Outcome(booking.booking_id, kind, booking.flight_id, move))
+        return
+    prefers = customers[booking.customer_id].prefers
+    case_now = Case(booking.booking_id, booking.tier, prefers, reason, options)
+    choice = await turn.ask(case_now, output=Rebooking)
+    flight = flights[choice.flight_id]
+    if on_flight.count(flight.flight_id) >= flight.seats:
+        raise Refuse(f"{flight.flight_id} is full")
+    turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
+    turn.emit(outcomes, Outcome(booking.booking_id, "rebooked", flight.flight_id, move))
+
+
+@app.agent(wakes_on=openings)
+async def usher(turn: Turn, opening: Opening) -> None:
+    """Calls the passengers who wait, as many as there are seats, so that `rebook` looks at them again."""
+    for booking_id in opening.call:
+        booking = bookings.get(booking_id)
+        if booking is not None and booking.status in ("waiting", "late"):
+            turn.put(bookings, booking.but(status="called"))
+
+
+@app.agent(wakes_on=outcomes, model=wording, concurrency=256)
+async def tell(turn: Turn, outcome: Outcome) -> None:
+    """You tell passengers what was decided for them, in one or two plain sentences."""
+    booking = bookings.get(outcome.booking_id)
+    if booking is None or booking.moves > outcome.move:
+        return  # gave up meanwhile, or more has been decided: that decision tells its own outcome
+    flight = flights[outcome.flight_id]
+    leaves = None if outcome.kind == "waiting" else flight.departs_at
+    if leaves is not None and (flight.cancelled or flight.departed):
+        return  # being rebooked again, or gone
+    customer = customers[booking.customer_id]
+    news = News(customer.name, outcome.kind, flight.flight_id, flight.destination, leaves)
+    words = await turn.ask(news, output=Words)
+    turn.effect(send_message, booking.customer_id, booking.booking_id, words, news)
