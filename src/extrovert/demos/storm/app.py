@@ -37,7 +37,7 @@ __all__ = ["app"]
 
 TOO_LATE = timedelta(minutes=120)
 CLOSES = timedelta(minutes=20)
-MOST_OPTIONS = 5
+MOST_OPTIONS = 8
 PREFERENCE_IS_WORTH = timedelta(minutes=30)
 
 app = App("storm")
@@ -151,16 +151,24 @@ def openings(destination: Destination) -> Opening | None:
     return Opening(code, tuple(call)) if call else None
 
 
+def worth_offering(options: tuple[Option, ...], prefers: str) -> tuple[Option, ...]:
+    """The earliest arrival, and the earliest from the airport that the passenger prefers.
+
+    A prompt says what matters to the choice and no more: what happens to the other options then disturbs nobody.
+    """
+    from_there = next((option for option in options if option.origin == prefers), options[0])
+    return options[:1] if from_there == options[0] else (options[0], from_there)
+
+
 # ---- who acts
 
 
 @app.policy(thinks=Thinking(timedelta(seconds=2)))
 def earliest(case: Case) -> Rebooking:
     """Takes the earliest arrival, or one a little later from the airport that the passenger prefers."""
-    best = case.options[0]
-    for option in case.options:
-        if option.origin == case.prefers and option.arrives_at - best.arrives_at <= PREFERENCE_IS_WORTH:
-            return Rebooking(option.flight_id)
+    best, preferred = case.options[0], case.options[-1]
+    if preferred.arrives_at - best.arrives_at <= PREFERENCE_IS_WORTH:
+        best = preferred
     return Rebooking(best.flight_id)
 
 
@@ -169,7 +177,7 @@ def wording(news: News) -> Words:
     """Says the news in a sentence or two."""
     match news.kind:
         case "rebooked":
-            text = f"you now have a seat on {news.flight_id} to {news.destination}, leaving at {news.departs_at:%H:%M} UTC."
+            text = f"you have a seat on {news.flight_id} to {news.destination}, leaving at {news.departs_at:%H:%M} UTC."
         case "late":
             text = f"{news.flight_id} is expected to leave at {news.departs_at:%H:%M} UTC. You keep your seat."
         case "waiting":
@@ -204,8 +212,8 @@ async def rebook(turn: Turn, case: Disruption) -> None:
             turn.emit(outcomes, Outcome(booking.booking_id, kind, booking.flight_id, move))
         return
     prefers = customers[booking.customer_id].prefers
-    case_now = Case(booking.booking_id, booking.tier, prefers, reason, options)
-    choice = await turn.ask(case_now, output=Rebooking)
+    offered = worth_offering(options, prefers)
+    choice = await turn.ask(Case(booking.booking_id, booking.tier, prefers, reason, offered), output=Rebooking)
     flight = flights[choice.flight_id]
     if on_flight.count(flight.flight_id) >= flight.seats:
         raise Refuse(f"{flight.flight_id} is full")

@@ -44,9 +44,9 @@ def feed(date: datetime.date, days: int, seed: int) -> Iterator[Arrival]:
     """All arrivals of `days` days from `date` on, by time, from 18:00 in New York on the day before until all landed.
 
     Streams: `flight_events` (`FlightEvent`), `customers` (`Customer`), `bookings` (`Booking`, or a tombstone when a
-    customer gives up), `destinations` (`Destination`, before its first flight), `weather` (`Weather`, until the last day ends). A flight's `Scheduled`, customers and bookings
-    come together, in this order, at one instant. The same arguments give the same sequence, and a flight and its
-    passengers are the same whichever days are fed with it.
+    customer gives up), `destinations` (`Destination`, before its first flight), `weather` (`Weather`, until the last
+    day ends). A flight's `Scheduled`, customers and bookings come together, in this order, at one instant. The same
+    arguments give the same sequence, and a flight and its passengers are the same whichever days are fed with it.
 
     Raises `ValueError` for days outside 2013, `MissingExtra` if the data is not installed; both at once, not when the
     first arrival is taken.

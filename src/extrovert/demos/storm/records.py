@@ -104,7 +104,7 @@ class Customer(Record):
 
 
 class Booking(Record):
-    """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, the reservation system the rest.
+    """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, their source the rest.
 
     `status`: booked; late (keeps a seat on a late flight, would rather have another); waiting (has no seat); called (a
     seat may be there, is being rebooked again); flown. `because` is why it is late, waiting or called. `moves` counts

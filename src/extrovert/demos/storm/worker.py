@@ -101,7 +101,10 @@ def _tell(progress: Progress) -> None:
 async def _run(spec: Spec) -> None:
     data = Path(spec.data)
     store = _Store(spec)
+    began_us = wall_us()
     store.set_meta("app", "extrovert.demos.storm.app:app")
+    store.set_meta("storm.mode", "live" if spec.refresh_s is None else "batch")
+    store.set_meta("storm.seed", str(spec.seed))
     source = Replay("storm", lambda: feed(spec.date, spec.days, spec.seed))
     declared = msgspec.structs.replace(app.declared(), sources=[source])
     settings = Settings(
@@ -139,6 +142,7 @@ async def _run(spec: Spec) -> None:
     engine.at_instant = at_instant
     await engine.run(until="idle")
     await engine.close()
+    store.set_meta("storm.wall_s", str((wall_us() - began_us) / 1_000_000))
     _tell(progress(done=True))
     store.close()
     network.close()

@@ -1,0 +1,81 @@
+"""Runs of the storm, supervised: each in its own process, started again when it was killed, audited at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+
+import msgspec
+
+from extrovert.core.errors import ExtrovertError
+from extrovert.demos.storm.summary import Audit, Summary
+from extrovert.demos.storm.worker import Progress, Spec
+
+__all__ = ["RunFailed", "run", "run_all"]
+
+AUDITOR = files("extrovert.demos.storm") / "auditor.py"
+Watch = Callable[[str, Progress], None]
+
+
+class RunFailed(ExtrovertError):
+    """A worker ended with an error; the message is what it said."""
+
+
+async def run(name: str, spec: Spec, watch: Watch) -> tuple[Summary, int]:
+    """Runs `spec` to its end and audits it; returns the summary and how often the engine was killed."""
+    kills = 0
+    while (code := await _engine(name, spec, watch)) != 0:
+        if code != -signal.SIGKILL or spec.crash_every is None:
+            raise RunFailed(f"The engine of run `{name}` ended with exit code {code}; its log is in {spec.data}.")
+        kills += 1
+    summary, audit = await asyncio.gather(
+        _output("-m", "extrovert.demos.storm.summary", spec.data),
+        _output("-I", str(AUDITOR), spec.data, "--json"),
+    )
+    found = msgspec.json.decode(summary, type=Summary)
+    found.audit = msgspec.json.decode(audit, type=Audit)
+    return found, kills
+
+
+async def run_all(specs: dict[str, Spec], watch: Watch) -> dict[str, Summary]:
+    """Runs several, as many at a time as there are processors, in their order."""
+    room = asyncio.Semaphore(max(1, os.cpu_count() or 1))
+
+    async def one(name: str, spec: Spec) -> tuple[str, Summary]:
+        async with room:
+            return name, (await run(name, spec, watch))[0]
+
+    return dict(await asyncio.gather(*(one(name, spec) for name, spec in specs.items())))
+
+
+async def _engine(name: str, spec: Spec, watch: Watch) -> int:
+    """One engine process, from start to end; returns its exit code."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "extrovert.demos.storm.worker",
+        msgspec.json.encode(spec).decode(),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async for line in process.stdout:
+            if line.endswith(b"\n"):
+                watch(name, msgspec.json.decode(line, type=Progress))
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _output(*arguments: str) -> bytes:
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    if process.returncode != 0:
+        raise RunFailed(f"`python {' '.join(arguments)}` ended with exit code {process.returncode}.")
+    return output
