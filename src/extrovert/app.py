@@ -111,6 +111,11 @@ class App:
             raise DeclarationError(
                 f"{where} holds {record.__name__}, but its source `{source.name}` does not; say how with fold="
             )
+        if fold is None and source is not None and source.key != key_name:
+            raise DeclarationError(
+                f"{where} is keyed by `{key_name}`, but its source `{source.name}` by `{source.key}`; one event is one "
+                f"row, so give both the same key, or say with fold= which row an event makes."
+            )
         if source is None:
             source = self.stream(name, record, key=key_name)
             fed = bool(owned)
@@ -146,6 +151,7 @@ class App:
         when: Callable[[V], bool] | None = None,
         order: Callable[[V], Any] | None = None,
         concurrency: int = 100,
+        rest: timedelta = timedelta(0),
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
@@ -160,6 +166,7 @@ class App:
         when: Callable[[R], bool] | None = None,
         order: Callable[[R], Any] | None = None,
         concurrency: int = 100,
+        rest: timedelta = timedelta(0),
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
@@ -171,8 +178,8 @@ class App:
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
         accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
         it is true; `order(value)` is the order of admission, smallest first, then by age; `concurrency` is how many
-        turns may run at a time. A turn that has to ask anew more than `max_reruns` times because the world changed ends
-        as contended; one whose answers are refused `max_refusals` times, or that fails `max_tries` times (each time
+        turns may run at a time, and `rest` how long a key is left alone after a turn of its. A turn that has to ask anew
+        more than `max_reruns` times because the world changed ends as contended; one whose answers are refused `max_refusals` times, or that fails `max_tries` times (each time
         after twice the wait, from `retry_after`), goes to the dead letters.
         """
         kinds: dict[Any, str] = {View: "view", Table: "table", Stream: "stream"}

@@ -1,52 +1,102 @@
-"""Copies of the live context as it was at some moments, kept by remembering what has changed since.
+"""A copy of the live context as it was at some moment, kept by remembering the rows and values that changed since.
 
-A copy costs nothing when it is made, and afterwards one entry per thing that changes. This is how agents can be given
-a world that is refreshed now and then, to compare with the live one.
+A copy costs nothing when it is made, and afterwards one entry per row that changes. This is how agents can be given a
+world that is refreshed now and then, to compare with the live one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from extrovert.context.index import Interval, RangeIndexState, keys_in
+from extrovert.context.index import CountState, IndexState, Interval, RangeIndexState, keys_in
 from extrovert.context.reads import Readable
+from extrovert.context.table import TableState, WholeTable
+from extrovert.context.view import ViewState
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
 
 __all__ = ["Copies", "Copy"]
 
+Seen = tuple[Any, Any]
+
 
 class Copy:
-    """The context as it was at `at_us`; `kept` holds what has changed since, as it was before it changed."""
+    """The context as it was at `at_us`: what has changed since as it was before, and the rest as it is.
 
-    __slots__ = ("at_us", "context", "entries", "kept")
+    `rows` has the rows (None: there was none) and versions of what has changed, by table and key; `left` the keys of
+    these by the index value that they had; `values` the same for views. `wholes` has the tables' versions.
+    """
+
+    __slots__ = ("at_us", "context", "left", "rows", "values", "wholes")
 
     def __init__(self, context: LiveContext, at_us: int) -> None:
         self.context = context
         self.at_us = at_us
-        self.kept: dict[tuple[Readable, Any], tuple[Any, Any]] = {}
-        self.entries: dict[RangeIndexState, list[tuple[Any, ...]]] = {}
+        self.rows: dict[TableState, dict[Any, Seen]] = {}
+        self.left: dict[tuple[IndexState, Any], dict[Any, None]] = {}
+        self.values: dict[tuple[ViewState, Any], Seen] = {}
+        self.wholes: dict[TableState, int] = {}
 
-    def look(self, of: Readable, selector: Any) -> tuple[Any, Any]:
+    def look(self, of: Readable, selector: Any) -> Seen:
         """The value and token that `of` had at `selector`."""
-        found = self.kept.get((of, selector))
-        if found is not None:
-            return found
-        if isinstance(of, RangeIndexState):
-            return self._look_in_range(of, selector)
-        if of is self.context.expiry:
-            ahead = self.at_us < selector
-            return ahead, ahead
-        return of.look(selector)
+        match of:
+            case TableState():
+                return self._row(of, selector)
+            case ViewState():
+                return self.values.get((of, selector)) or of.look(selector)
+            case IndexState():
+                return self._bucket(of, selector)
+            case CountState():
+                size = len(self._keys(of.index, selector))
+                return size, size
+            case RangeIndexState():
+                return self._interval(of, selector)
+            case WholeTable():
+                return self._whole(of.table)
+            case _:
+                ahead = self.at_us < selector
+                return ahead, ahead
 
-    def _look_in_range(self, of: RangeIndexState, interval: Interval) -> tuple[Any, Any]:
-        entries = self.entries.get(of)
-        keys = keys_in(of.in_order() if entries is None else entries, interval)
-        seen = [self.look(of.table, key) for key in keys]
+    def _row(self, table: TableState, key: Any) -> Seen:
+        kept = self.rows.get(table)
+        return (kept.get(key) if kept else None) or table.look(key)
+
+    def _keys(self, index: IndexState, value: Any) -> list[Any]:
+        bucket = index.buckets.get(value)
+        present = () if bucket is None else bucket.keys
+        kept = self.rows.get(index.table)
+        if not kept:
+            return list(present)
+        return [key for key in present if key not in kept] + list(self.left.get((index, value), ()))
+
+    def _bucket(self, index: IndexState, value: Any) -> Seen:
+        if index.table not in self.rows:
+            return index.look(value)
+        seen = [self._row(index.table, key) for key in sorted(self._keys(index, value))]
+        return tuple([row for row, _ in seen]), tuple([version for _, version in seen]) or 0
+
+    def _interval(self, index: RangeIndexState, interval: Interval) -> Seen:
+        kept = self.rows.get(index.table)
+        if not kept:
+            return index.look(interval)
+        entry_of = index.entry_of
+        entries = [entry for row, _ in kept.values() if row is not None and interval.holds(entry := entry_of(row))]
+        room = interval.widened(len(kept))
+        entries += [entry_of(index.table.rows[key]) for key in keys_in(index.entries, room) if key not in kept]
+        keys = [entry[-1] for entry in sorted(entries)[: interval.limit]]
+        seen = [self._row(index.table, key) for key in keys]
         return tuple([row for row, _ in seen]), tuple(
             [(key, version) for key, (_, version) in zip(keys, seen, strict=True)]
         )
+
+    def _whole(self, table: TableState) -> Seen:
+        kept = self.rows.get(table)
+        if not kept:
+            return table.whole.look(None)
+        rows = {key: row for key, row in table.rows.items() if key not in kept}
+        rows.update((key, row) for key, (row, _) in kept.items() if row is not None)
+        return tuple(rows[key] for key in sorted(rows)), self.wholes[table]
 
 
 class Copies:
@@ -58,19 +108,32 @@ class Copies:
         self.latest = Copy(context, context.expiry.now_us)
 
     def at(self, now_us: int) -> Copy:
-        """The copy to read at `now_us`: made at the latest multiple of the refresh interval."""
+        """The copy to read at `now_us`: made at the latest multiple of the refresh interval.
+
+        To be called as time goes by, before what happens at `now_us`, so that a copy holds what was true when it is due.
+        """
         due = now_us - now_us % self.refresh_us
         if due > self.latest.at_us:
             self.latest = Copy(self.context, due)
         return self.latest
 
-    def keep(self, of: Readable, selector: Any) -> None:
-        """`of` is about to change at `selector`: remembers how it is."""
-        kept = self.latest.kept
-        if (of, selector) not in kept:
-            kept[of, selector] = of.look(selector)
+    def keep_row(self, table: TableState, key: Any) -> None:
+        """The row at `key` is about to change: remembers how it is."""
+        copy = self.latest
+        kept = copy.rows.get(table)
+        if kept is None:
+            kept = copy.rows[table] = {}
+            copy.wholes[table] = table.whole.version
+        if key in kept:
+            return
+        row, _ = kept[key] = table.look(key)
+        if row is not None:
+            for index in table.indexes:
+                if isinstance(index, IndexState):
+                    copy.left.setdefault((index, index.value_of(row)), {})[key] = None
 
-    def keep_entries(self, of: RangeIndexState) -> None:
-        """The entries of `of` are about to change: remembers them."""
-        if of not in self.latest.entries:
-            self.latest.entries[of] = list(of.in_order())
+    def keep_value(self, view: ViewState, key: Any) -> None:
+        """The value at `key` is about to change: remembers how it is."""
+        kept = self.latest.values
+        if (view, key) not in kept:
+            kept[view, key] = view.look(key)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from extrovert.context.ordered import Ordered
 from extrovert.context.reads import Readable, Watcher, scope
 from extrovert.core.record import Record
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from extrovert.context.table import TableState
 
 __all__ = ["Index", "IndexState", "Interval", "RangeIndex", "RangeIndexState", "keys_in"]
+
+_NOWHERE = object()
 
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
@@ -70,35 +72,55 @@ class IndexState(Readable):
         versions = self.table.versions
         return tuple([versions[key] for key in bucket.in_order()])
 
+    @property
+    def place_of(self) -> Callable[[Any], Any]:
+        """Where a row stands in the index."""
+        return self.value_of
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants to know of changes."""
+        return bool(self.watchers or self.counts.watchers)
+
     def move(self, key: Any, old: Any, new: Any) -> None:
         """The row at `key` is about to change from `old` to `new` (None where there is none)."""
-        before = None if old is None else (self.value_of(old),)
-        after = None if new is None else (self.value_of(new),)
-        copies = self.table.context.copies
-        if before == after:
-            if before is not None:
-                if copies is not None:
-                    copies.keep(self, before[0])
-                self._touch(before[0])
-            return
-        for value in (before, after):
-            if value is not None and copies is not None:
-                copies.keep(self, value[0])
-                copies.keep(self.counts, value[0])
-        if before is not None:
-            bucket = self.buckets[before[0]]
-            bucket.remove(key)
-            if not bucket.keys:
-                del self.buckets[before[0]]
-            self._touch(before[0], moved=True)
-        if after is not None:
-            bucket = self.buckets.get(after[0])
-            if bucket is None:
-                bucket = self.buckets[after[0]] = Bucket()
-            bucket.add(key)
-            self._touch(after[0], moved=True)
+        before = _NOWHERE if old is None else self.value_of(old)
+        after = _NOWHERE if new is None else self.value_of(new)
+        stays = before == after
+        if not stays:
+            if before is not _NOWHERE:
+                self._remove(before, key)
+            if after is not _NOWHERE:
+                self._add(after, key)
+        if self.watchers or self.counts.watchers:
+            self._touch(before, moved=not stays)
+            if not stays:
+                self._touch(after, moved=True)
 
-    def _touch(self, value: Any, *, moved: bool = False) -> None:
+    def add(self, keys: Sequence[Any], rows: Sequence[Any]) -> None:
+        """The `rows` at `keys`, where there is none, are about to come."""
+        places = list(map(self.value_of, rows))
+        for place, key in zip(places, keys, strict=True):
+            self._add(place, key)
+        if self.watched:
+            for place in places:
+                self._touch(place, moved=True)
+
+    def _add(self, value: Any, key: Any) -> None:
+        bucket = self.buckets.get(value)
+        if bucket is None:
+            bucket = self.buckets[value] = Bucket()
+        bucket.keys[key] = None
+        bucket.order = None
+
+    def _remove(self, value: Any, key: Any) -> None:
+        bucket = self.buckets[value]
+        del bucket.keys[key]
+        bucket.order = None
+        if not bucket.keys:
+            del self.buckets[value]
+
+    def _touch(self, value: Any, *, moved: bool) -> None:
         watchers = self.watchers.get(value)
         if watchers is not None:
             self.table.context.touch(watchers)
@@ -109,26 +131,18 @@ class IndexState(Readable):
 
 
 class Bucket:
-    """The keys at one value of an index; sorted when read, not when written."""
+    """The keys at one value of an index; `order` is them sorted, made when read, or None."""
 
-    __slots__ = ("_order", "keys")
+    __slots__ = ("keys", "order")
 
     def __init__(self) -> None:
         self.keys: dict[Any, None] = {}
-        self._order: list[Any] | None = None
-
-    def add(self, key: Any) -> None:
-        self.keys[key] = None
-        self._order = None
-
-    def remove(self, key: Any) -> None:
-        del self.keys[key]
-        self._order = None
+        self.order: list[Any] | None = None
 
     def in_order(self) -> list[Any]:
-        if self._order is None:
-            self._order = sorted(self.keys)
-        return self._order
+        if self.order is None:
+            self.order = sorted(self.keys)
+        return self.order
 
 
 class CountState(Readable):
@@ -210,49 +224,49 @@ def _leading(bound: Any) -> tuple[Any, ...] | None:
 class RangeIndexState(Readable):
     """The entries of a range index, sorted. The token of an interval is the (key, version) of each row in it."""
 
-    __slots__ = ("_heads", "declared", "entries", "entry_of", "late", "table")
+    __slots__ = ("_heads", "declared", "entries", "entry_of", "table")
 
     def __init__(self, declared: RangeIndex[Any, Any], table: TableState) -> None:
         super().__init__("range", declared.name)
         self.declared = declared
         self.table = table
         self.entry_of = declared.entry_of
-        self.entries: list[tuple[Any, ...]] = []
-        self.late: list[tuple[Any, ...]] = []
+        self.entries = Ordered()
         self._heads: dict[Any, dict[Interval, None]] = {}
 
     def look(self, selector: Any) -> tuple[tuple[Any, ...], Any]:
-        keys = keys_in(self.in_order(), selector)
+        keys = keys_in(self.entries, selector)
         rows, versions = self.table.rows, self.table.versions
         return tuple([rows[key] for key in keys]), tuple([(key, versions[key]) for key in keys])
+
+    @property
+    def place_of(self) -> Callable[[Any], Any]:
+        """Where a row stands in the index."""
+        return self.entry_of
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody wants to know of changes."""
+        return bool(self.watchers)
 
     def move(self, key: Any, old: Any, new: Any) -> None:
         """The row at `key` is about to change from `old` to `new` (None where there is none)."""
         before = None if old is None else self.entry_of(old)
         after = None if new is None else self.entry_of(new)
-        copies = self.table.context.copies
-        if copies is not None:
-            copies.keep_entries(self)
         self._touch(before)
         if before == after:
             return
         if before is not None:
-            entries = self.in_order()
-            del entries[bisect_left(entries, before)]
+            self.entries.remove(before)
         if after is not None:
-            self.late.append(after)
+            self.entries.add(after)
             self._touch(after)
 
-    def in_order(self) -> list[tuple[Any, ...]]:
-        if self.late:
-            if len(self.late) > 8:
-                self.entries.extend(self.late)
-                self.entries.sort()
-            else:
-                for entry in self.late:
-                    insort(self.entries, entry)
-            self.late.clear()
-        return self.entries
+    def add(self, _keys: Sequence[Any], rows: Sequence[Any]) -> None:
+        """The `rows`, whose keys have none, are about to come."""
+        for entry in map(self.entry_of, rows):
+            self.entries.add(entry)
+            self._touch(entry)
 
     def watch(self, selector: Any, watcher: Watcher) -> None:
         super().watch(selector, watcher)
@@ -275,12 +289,10 @@ class RangeIndexState(Readable):
                     self.table.context.touch(self.watchers[interval])
 
 
-def keys_in(entries: list[tuple[Any, ...]], interval: Interval) -> list[Any]:
-    """The keys of those of the sorted `entries` that lie in the interval, in order."""
-    start = 0 if interval.low is None else bisect_left(entries, interval.low)
+def keys_in(entries: Ordered, interval: Interval) -> list[Any]:
+    """The keys of those of the `entries` that lie in the interval, in order."""
     found: list[Any] = []
-    for position in range(start, len(entries)):
-        entry = entries[position]
+    for entry in entries.since(interval.low):
         if len(found) == interval.limit or not interval.holds(entry):
             break
         found.append(entry[-1])

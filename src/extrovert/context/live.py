@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from extrovert.context.copies import Copies
@@ -13,6 +14,8 @@ from extrovert.context.table import Table, TableState
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 
 __all__ = ["LiveContext"]
+
+_NoneType = type(None)
 
 
 class LiveContext:
@@ -67,7 +70,8 @@ class LiveContext:
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
-            if declared.fold is None and not declared.turns_own and not table.by_turns and None not in records:
+            plain = declared.fold is None and not declared.turns_own and not table.by_turns
+            if plain and _NoneType not in set(map(type, records)):
                 self.offset = offset + len(keys) - 1
                 table.put_many(keys, records, offset)
             else:
@@ -85,7 +89,8 @@ class LiveContext:
             batch, self.stale_nodes = self.stale_nodes, {}
             if not batch:
                 return
-            for node in batch:
+            for node in sorted(batch, key=_rank) if len(self.views) > 1 else batch:
+                self.stale_nodes.pop(node, None)
                 node.view.evaluate(node)
         for node in self.stale_nodes:
             node.view.quarantine[node.key] = "views that read each other do not come to rest"
@@ -96,7 +101,11 @@ class LiveContext:
         due = self.expiry.next_us()
         if due is None or due > now_us:
             self.expiry.now_us = max(self.expiry.now_us, now_us)
+            if self.copies is not None:
+                self.copies.at(self.expiry.now_us)
             return False
+        if self.copies is not None:
+            self.copies.at(due - 1)
         self.expiry.now_us = max(self.expiry.now_us, due)
         self.touch(self.expiry.expire())
         return True
@@ -112,6 +121,10 @@ class LiveContext:
         return values
 
 
+_rank = attrgetter("view.rank")
+"""A view reads those declared before it; in this order, and not in that of the changes, each is the same in each run."""
+
+
 def _order(watcher: Watcher) -> tuple[Any, ...]:
     return watcher.order
 
@@ -120,7 +133,9 @@ def _folded(table: TableState, key: Any, record: Any) -> Any:
     declared = table.declared
     row = table.rows.get(key)
     if declared.fold is not None and record is not None:
-        return declared.fold(row, record)
+        record = declared.fold(row, record)
+        if record is not None and (not isinstance(record, declared.record) or table.key_of(record) != key):
+            raise ValueError(f"its fold made {record!r} of an event of `{key}`; it must be that row, or None")
     if row is not None and record is not None and declared.turns_own:
         return record.but(**{name: getattr(row, name) for name in declared.turns_own})
     if key in table.by_turns and not declared.turns_own:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from itertools import compress
+from operator import attrgetter, is_, ne
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, overload
+
+import msgspec
 
 from extrovert.context.index import Index, IndexState, RangeIndex, RangeIndexState
 from extrovert.context.reads import Readable, scope
@@ -26,6 +29,9 @@ D = TypeVar("D")
 
 Fold = Callable[[Any, Any], Any]
 Listener = Callable[[Sequence[Any], Sequence[Any]], None]
+
+SMALL = 4
+"""Batches below this are quicker written row by row."""
 
 
 def field_name(owner: str, record: type[Record], field: Any) -> str:
@@ -105,8 +111,14 @@ class Table(Generic[K, R]):
     @overload
     def range_index(self, a: A, b: B, c: C, d: D, /) -> RangeIndex[tuple[A, B, C, D], R]: ...
     def range_index(self, *fields: Any) -> Any:
-        """Declares an ordered index over one to four fields, for intervals and for the first rows under a prefix."""
-        index: RangeIndex[Any, R] = RangeIndex(self.name, self._names(fields), self.key)
+        """Declares an ordered index over one to four fields, for intervals and for the first rows under a prefix.
+
+        The fields' types have an order of their own, so None is not among their values.
+        """
+        names = self._names(fields)
+        for name in names:
+            self._check_ordered(name)
+        index: RangeIndex[Any, R] = RangeIndex(self.name, names, self.key)
         self.indexes.append(index)
         return index
 
@@ -115,6 +127,14 @@ class Table(Generic[K, R]):
         if not names:
             raise DeclarationError(f"An index of table `{self.name}` names no field.")
         return names
+
+    def _check_ordered(self, name: str) -> None:
+        kind = next(field.type for field in msgspec.structs.fields(self.record) if field.name == name)
+        if type(None) in get_args(kind):
+            raise DeclarationError(
+                f"A range index of table `{self.name}` is over `{name}`, which can be None, and None has no place in an "
+                f"order. Give the field a value that stands for none, or keep these rows in a table of their own."
+            )
 
 
 class TableState(Readable):
@@ -162,8 +182,7 @@ class TableState(Readable):
             return
         context = self.context
         if context.copies is not None:
-            context.copies.keep(self, key)
-            context.copies.keep(self.whole, None)
+            context.copies.keep_row(self, key)
         for index in self.indexes:
             index.move(key, old, row)
         if row is None:
@@ -176,30 +195,48 @@ class TableState(Readable):
         self.whole.version = offset
         self._tell(key, row)
 
-    def put_many(self, keys: list[Any], rows: list[Any], offset: int) -> None:
-        """Writes rows at the offsets from `offset` on: the same as `put` one by one, but quick where nobody watches."""
-        if self.context.copies is not None or self.watchers or self.whole.watchers or self.views:
+    def put_many(self, keys: Sequence[Any], rows: Sequence[Any], offset: int) -> None:
+        """Writes rows (none is None) at the offsets from `offset` on: in the end the same as `put` one by one.
+
+        Who reads is told once for the batch, so of two rows of one key only the last is seen.
+        """
+        if self.context.copies is not None or len(keys) < SMALL:
             for step, (key, row) in enumerate(zip(keys, rows, strict=True)):
                 self.put(key, row, offset + step)
             return
-        if self.indexes:
-            self._put_indexed(keys, rows)
-        else:
-            self.rows.update(zip(keys, rows, strict=True))
-        self.versions.update(zip(keys, range(offset, offset + len(keys)), strict=True))
+        latest = dict(zip(keys, rows, strict=True))
+        self._move_in_indexes(latest)
+        self.rows.update(latest)
+        self.versions.update(dict(zip(keys, range(offset, offset + len(keys)), strict=True)))
         self.whole.version = offset + len(keys) - 1
+        self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)
 
-    def _put_indexed(self, keys: list[Any], rows: list[Any]) -> None:
-        present = self.rows
-        get = present.get
-        moves = [index.move for index in self.indexes]
-        for key, row in zip(keys, rows, strict=True):
-            old = get(key)
-            for move in moves:
-                move(key, old, row)
-            present[key] = row
+    def _move_in_indexes(self, latest: dict[Any, Any]) -> None:
+        """Brings the indexes to the rows that are about to be written; loops in C over those that stay in place."""
+        present, keys, news = self.rows, list(latest), list(latest.values())
+        olds = list(map(present.get, keys, news))
+        fresh = [key for key in compress(keys, map(is_, olds, news)) if key not in present]
+        for index in self.indexes:
+            changes = zip(keys, olds, news, strict=True)
+            if not index.watched:
+                before, after = list(map(index.place_of, olds)), map(index.place_of, news)
+                changes = compress(changes, map(ne, before, after))
+            for key, old, new in changes:
+                index.move(key, old, new)
+            index.add(fresh, list(map(latest.__getitem__, fresh)))
+
+    def _tell_of(self, latest: dict[Any, Any]) -> None:
+        touch = self.context.touch
+        if self.watchers:
+            for key in filter(self.watchers.__contains__, latest):
+                touch(self.watchers[key])
+        if self.whole.watchers:
+            touch(self.whole.watchers[None])
+        for view in self.views:
+            for key in latest:
+                view.row_changed(key)
 
     def _tell(self, key: Any, row: Any) -> None:
         watchers = self.watchers.get(key)

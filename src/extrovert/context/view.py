@@ -133,7 +133,7 @@ class ViewState(Readable):
             return
         context = self.context
         if context.copies is not None:
-            context.copies.keep(self, key)
+            context.copies.keep_value(self, key)
         if value is None:
             del self.values[key]
             del self.versions[key]

@@ -19,12 +19,11 @@ def canonical(value: Any) -> bytes:
 
 def fingerprint(*parts: bytes | str) -> str:
     """24 hex digits of BLAKE2b over the parts; the parts' borders count."""
-    state = blake2b(digest_size=12)
+    joined = b""
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
-        state.update(len(raw).to_bytes(8, "little"))
-        state.update(raw)
-    return state.hexdigest()
+        joined += len(raw).to_bytes(8, "little") + raw
+    return blake2b(joined, digest_size=12).hexdigest()
 
 
 def chance(*parts: object) -> float:

@@ -31,6 +31,7 @@ __all__ = [
     "Retried",
     "Wake",
     "Write",
+    "is_null",
 ]
 
 
@@ -39,7 +40,7 @@ class _Part(Record, omit_defaults=True):
 
 
 class Events(_Part, tag="events", tag_field="kind"):
-    """A batch of records on one stream; the entry takes one offset per record, in order.
+    """A batch of records on one stream; the entry takes one offset per record, in order, and one where there is none.
 
     `data` holds the records as JSON, null for a tombstone, whose key is then in `keys` (all keys, or none).
     `position` is the source's position after this batch.
@@ -72,11 +73,15 @@ class Dead(_Part, tag="dead", tag_field="kind"):
 
 
 class Retried(_Part, tag="retried", tag_field="kind"):
-    """The dead letter at `letter` was taken up again; for a failed wake, the agent and key are due once more."""
+    """The dead letter at `letter` was taken up again; for a failed wake, the agent and key are due once more.
+
+    `events` are the (offset, event) pairs that the failed turn had seen, where its agent wakes on a stream.
+    """
 
     letter: int
     agent: str = ""
     key: Any = None
+    events: list[tuple[int, msgspec.Raw]] = []
 
 
 class Wake(_Part):
@@ -258,3 +263,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     wall_us: int = 0
     about: tuple[str, str, str] | None = None
+
+
+def is_null(raw: msgspec.Raw) -> bool:
+    """Whether a raw value is JSON's null. (A `Raw` does not compare with bytes.)"""
+    return bytes(raw) == b"null"

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from extrovert.core.errors import AlreadyRunning
+from extrovert.core.errors import AlreadyRunning, DeclarationError
 from extrovert.engine.clock import Clock, RealClock
 from extrovert.engine.declared import Declared
 from extrovert.engine.loop import Engine, Settings
@@ -48,16 +48,34 @@ def opened(
     clock: Clock | None = None,
     settings: Settings | None = None,
     durability: Durability = "fsync",
+    app: str | None = None,
 ) -> Generator[Engine]:
-    """An engine on `data`, recovered and started, but not running yet."""
+    """An engine on `data`, recovered and started, but not running yet.
+
+    The directory then belongs to the app of this name; `app` is where that is declared, as `FILE:app`, and is noted
+    for who comes later. Raises `DeclarationError` where the directory belongs to another one.
+    """
     with locked(data):
         store = SqliteStore(data / LOG, durability=durability)
         try:
+            _claim(store, data, declared.name, app)
             engine = Engine(declared, store, clock or RealClock(), settings)
             engine.start()
             yield engine
         finally:
             store.close()
+
+
+def _claim(store: SqliteStore, data: Path, name: str, app: str | None) -> None:
+    owner = store.meta("app_name")
+    if owner is not None and owner != name:
+        raise DeclarationError(
+            f"{data} holds the state of app `{owner}` ({store.meta('app') or 'its file is not known'}), not of "
+            f"`{name}`. Name another directory with --data DIR."
+        )
+    for what, value in (("app_name", name), ("app", app)):
+        if value is not None and store.meta(what) != value:
+            store.set_meta(what, value)
 
 
 @asynccontextmanager

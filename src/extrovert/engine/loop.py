@@ -31,19 +31,24 @@ from extrovert.turns.outbox import Pending
 
 __all__ = ["Engine", "Settings"]
 
-VIRTUAL_DISK_US = 20_000
 MAX_UNWRITTEN = 2_000
 YIELD_US = 50_000
+END_OF_TIME_US = 1 << 62
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect."""
+    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect.
+
+    `virtual_commit_us` is the window of the group commit in virtual time: how long after an entry the effects that wait
+    for its durability go on.
+    """
 
     seed: int = 0
     acting: bool = True
     validate: bool = True
     refresh_us: int | None = None
     snapshot_every: int = 200_000
+    virtual_commit_us: int = 100_000
 
 
 class Engine:
@@ -67,7 +72,7 @@ class Engine:
         self.turning = Turning(self.shard)
         self.intake = Intake(self.shard)
         self.writing = Writing(self.shard, store)
-        delay_us = VIRTUAL_DISK_US if clock.virtual else 0
+        delay_us = self.settings.virtual_commit_us if clock.virtual else 0
         self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, delay_us)
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.at_instant: Callable[[], None] | None = None
@@ -75,6 +80,7 @@ class Engine:
         self._outcomes: list[Outcome] = []
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
+        self._ready: list[Pending] = []
         self._signal = asyncio.Event()
         self._stopping = False
         self._failure: BaseException | None = None
@@ -91,8 +97,9 @@ class Engine:
             self.turning.recover()
             self.performing.recover()
 
-    async def run(self, until: Literal["stopped", "idle"] | int = "stopped") -> None:
-        """Runs until `stop` is called, until nothing is due any more, or until an engine time.
+    async def run(self, until: Literal["stopped", "quiet", "idle"] | int = "stopped") -> None:
+        """Runs until `stop` is called, until an engine time, until nothing is under way ("quiet"), or until nothing is
+        due any more either: no arrival, no moment that a view waits for ("idle").
 
         Raises what stopped it, if that was an error.
         """
@@ -102,7 +109,10 @@ class Engine:
             failure = self._failure or self.writing.failure
             if failure is not None:
                 raise failure
-            if self.clock.virtual and (self.calls.outstanding or self._effects):
+            if self._ready:
+                await self._perform_ready()
+                continue
+            if self.clock.virtual and self.calls.outstanding:
                 await self._wait(None)
                 continue
             if self.clock.virtual and wall_us() - yielded > YIELD_US:
@@ -113,7 +123,7 @@ class Engine:
                 if self.clock.now_us() >= until:
                     return
                 next_us = until
-            if next_us is None and until == "idle" and self.idle:
+            if self.quiet and (until == "quiet" or (until == "idle" and next_us is None)):
                 return
             if self.clock.virtual and next_us is not None:
                 self.clock.move_to(next_us)
@@ -126,12 +136,20 @@ class Engine:
         self._signal.set()
 
     async def close(self, *, keep_snapshot: bool = True) -> None:
-        """Ends cleanly: calls are cancelled, effects that have begun are awaited, everything is made durable."""
+        """Ends cleanly: calls are cancelled, effects that have begun are awaited, everything is made durable.
+
+        What the log calls performing is performed, so that a clean stop leaves no outcome unknown.
+        """
         await self.calls.close()
         while self._effects:
             await asyncio.wait(self._effects)
         self._take_outcomes()
         await self.writing.close()
+        if self.writing.failure is None:
+            self._ready.extend(self.performing.ready(END_OF_TIME_US, self.writing.durable))
+            await self._perform_ready()
+            self._take_outcomes()
+            self.writing.flush()
         if keep_snapshot and self.writing.failure is None and self.shard.fold.end > self._snapshot_at:
             self.keep_snapshot()
 
@@ -144,10 +162,10 @@ class Engine:
     # ---- what others may do
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is under way and nothing is due at any time that is known."""
-        busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._timed
-        return not busy and self.performing.idle and self.feeding.next_us() is None
+    def quiet(self) -> bool:
+        """Whether nothing is under way: no turn, no call, no effect."""
+        busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._ready or self._timed
+        return not busy and self.performing.idle
 
     def nudge(self) -> None:
         """Something was handed in: look what is due."""
@@ -222,7 +240,8 @@ class Engine:
         while self._timed and self._timed[0][0] <= now_us:
             call = heappop(self._timed)[3]
             turn = self.shard.fold.running.get(call.turn)
-            if turn is not None and call.place in turn.calls:
+            sent = None if turn is None else turn.calls.get(call.place)
+            if sent is not None and sent[1] == call.at_us:  # else it was cancelled, and perhaps asked anew since
                 self._hand_over(call, self.calls.answer(call))
 
     def _start_calls(self) -> None:
@@ -250,13 +269,24 @@ class Engine:
         if self.clock.virtual and performing.wants_durable(now_us) > self.writing.durable:
             self.writing.flush()
         performing.mark(now_us, self.writing.durable)
-        for pending in performing.ready(now_us, self.writing.durable):
+        ready = performing.ready(now_us, self.writing.durable)
+        if self.clock.virtual:
+            self._ready.extend(ready)
+            return
+        for pending in ready:
             task = asyncio.create_task(self._perform(pending), name=f"effect {pending.key}")
             self._effects.add(task)
             task.add_done_callback(self._performed)
 
+    async def _perform_ready(self) -> None:
+        """Performs, one after the other, while virtual time stands still."""
+        ready, self._ready = self._ready, []
+        for pending in ready:
+            await self._perform(pending)
+
     async def _perform(self, pending: Pending) -> None:
-        self._moves.append(await self.performing.perform(pending))
+        move = await self.performing.perform(pending)
+        self._moves.append(move)  # in the list of now, which is another one than before the wait
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         self._effects.discard(task)
@@ -269,7 +299,7 @@ class Engine:
             self.writing.start(self.nudge)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
-        if self.shard.fold.end - self._snapshot_at > self.settings.snapshot_every and not self._effects:
+        if self.shard.fold.end - self._snapshot_at > self.settings.snapshot_every:
             if not self.clock.virtual and self.writing.behind:
                 return
             self.keep_snapshot()

@@ -21,12 +21,14 @@ class _Table(msgspec.Struct):
     rows: list[msgspec.Raw]
     versions: list[int]
     by_turns: list[Any]
+    version: int
 
 
 class _Book(msgspec.Struct):
     seen: list[tuple[Any, str]]
     due: list[tuple[Any, Wake]]
     events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
+    resting: list[tuple[Any, int]]
 
 
 class _Turn(msgspec.Struct):
@@ -87,6 +89,7 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
             [raw(row) for row in state.rows.values()],
             [state.versions[key] for key in state.rows],
             [key for key in state.by_turns if key in state.rows],
+            state.whole.version,
         )
         for name, state in context.tables.items()
     }
@@ -95,6 +98,7 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
             list(book.seen.items()),
             list(book.due.items()),
             [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
+            list(book.resting.items()),
         )
         for name, book in fold.books.items()
     }
@@ -135,6 +139,7 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
     context = fold.context
     fold.moved(shot.end, shot.at_us)
     fold.positions.update(shot.positions)
+    context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
     for name, table in shot.tables.items():
         state = context.tables[name]
@@ -143,6 +148,7 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
             row = decode(raw)
             state.put(state.key_of(row), row, version)
         state.by_turns.update(table.by_turns)
+        state.whole.version = table.version
     context.settle()
     context.take_changes()
     for name, versions in shot.views.items():
@@ -156,17 +162,32 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
     fold.outbox.pending.update((pending.key, pending) for pending in shot.outbox)
+    _compare(fold)
+
+
+def _compare(fold: Fold) -> None:
+    """Finds out who is due because the app has changed since the snapshot: another view, a new agent."""
+    context = fold.context
+    for book in fold.books.values():
+        on = book.agent.on
+        if book.agent.source != "stream":
+            present = context.views[on].values if book.agent.source == "view" else context.tables[on].rows
+            for key in [key for key in (present.keys() | book.seen.keys()) if key not in book.due]:
+                value, version = fold.present(book.agent, key)
+                book.value_is(key, value, version or fold.end - 1, fold.at_us)
 
 
 def _restore_book(fold: Fold, name: str, shot: _Book) -> None:
     book = fold.books[name]
     book.take_rows()
     book.seen.update(shot.seen)
+    book.resting.update(shot.resting)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)
     for key, wake in shot.due:
         waiting = book.events.get(key)
-        book.restore(key, wake, waiting[-1][1] if waiting else fold.present(book.agent, key))
+        value = waiting[-1][1] if waiting else fold.present(book.agent, key)[0]
+        book.restore(key, wake, value, fold.context.expiry.now_us)
 
 
 def _restore_turn(fold: Fold, shot: _Turn) -> None:

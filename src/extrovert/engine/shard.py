@@ -8,7 +8,7 @@ step, since nothing here waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -21,6 +21,7 @@ from extrovert.turns.turn import Place
 __all__ = ["Call", "Options", "Shard"]
 
 _encode = msgspec.json.Encoder().encode
+_KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Body)}
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):
@@ -84,8 +85,7 @@ class Shard:
         self.fold.end = offset + count
         result = apply(offset)
         self.fold.moved(offset + count, self.now_us)
-        kind = str(body.__struct_config__.tag)
-        self.unwritten.append(Entry(offset, self.now_us, kind, count, raw, wall() - started, about))
+        self.unwritten.append(Entry(offset, self.now_us, _KINDS[type(body)], count, raw, wall() - started, about))
         return result
 
     def advance(self, now_us: int) -> None:
@@ -106,7 +106,7 @@ class Shard:
         failures = self.log(
             body,
             lambda offset: self.fold.events(body, list(records), offset, self.now_us),
-            count=len(records),
+            count=max(1, len(records)),
             encoded=encoded,
             since_us=since_us,
         )
@@ -121,9 +121,9 @@ class Shard:
         self.log(letter, lambda _offset: None)
         return offset
 
-    def take_up(self, letter: int, dead: Dead) -> None:
-        """Notes that the dead letter at `letter` was tried again; a failed wake is due once more."""
-        body = Retried(letter, dead.agent, dead.key)
+    def take_up(self, letter: int, dead: Dead, events: Sequence[tuple[int, msgspec.Raw]] = ()) -> None:
+        """Notes that the dead letter at `letter` was tried again; a failed wake is due once more, with its `events`."""
+        body = Retried(letter, dead.agent, dead.key, list(events))
         self.log(body, lambda offset: self.fold.retried(body, offset, self.now_us))
 
     def move_effects(self, moves: list[EffectMoved]) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from extrovert.context.copies import Copy
-from extrovert.context.index import Interval
-from extrovert.context.reads import Readable, ReadSet, changed
+from extrovert.context.reads import changed
 from extrovert.core.errors import PermanentError, TransientError, TurnError
 from extrovert.core.ids import canonical
 from extrovert.core.log import (
@@ -22,13 +21,13 @@ from extrovert.core.log import (
     Ended,
     Failed,
     Intent,
-    ReadNote,
     Wake,
     Write,
 )
 from extrovert.core.time import span_us
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.attempt import Attempt, Question
+from extrovert.turns.ledger import named, newer, notes
 from extrovert.turns.request import Answer, Refusal
 from extrovert.turns.running import Running
 from extrovert.turns.scope import TurnScope
@@ -55,18 +54,23 @@ class Turning:
 
     def step(self) -> None:
         """Does all that is due now: looks again where reads changed, tries failed turns again, admits wakes."""
-        self._recheck()
-        self._retry()
-        self._admit()
+        more = True
+        while more:  # what a turn commits can wake the agents before it, or change what a waiting turn read
+            if self.stale or self.fold.context.touched:
+                self._recheck()
+            if self.retrying:
+                self._retry()
+            more = self._admit()
 
     def next_us(self) -> int | None:
         """The earliest time at which `step` has something to do that is known now; None: nothing is."""
-        moments = [turn.checked_us + self.options.recheck_us for turn in self.stale]
-        moments += [turn.retry_at_us for turn in self.retrying if turn.retry_at_us is not None]
-        expiry = self.fold.context.expiry.next_us()
-        if expiry is not None:
-            moments.append(expiry)
-        return min(moments, default=None)
+        moments = [book.next_us() for book in self.fold.books.values()]
+        moments.append(self.fold.context.expiry.next_us())
+        if self.stale:
+            moments += [turn.checked_us + self.options.recheck_us for turn in self.stale]
+        if self.retrying:
+            moments += [turn.retry_at_us for turn in self.retrying]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def answered(self, call: Call, answer: msgspec.Raw) -> None:
         """The answer to `call` came; one that nobody waits for any more is dropped."""
@@ -95,21 +99,29 @@ class Turning:
             if turn.retry_at_us is not None:
                 self.retrying[turn] = None
                 continue
-            self._look_at_value(turn)
-            attempt = self._new_attempt(turn)
-            attempt.run()
-            question = attempt.question
-            if attempt.error is None and question is not None and question.place in turn.calls:
+            attempt = self._looked(turn)
+            question = None if attempt is None else attempt.question
+            if attempt is not None and question is not None and question.place in turn.calls:
                 turn.watch(attempt.scope.taken)
                 self._park(turn, attempt)
                 sent_us = turn.calls[question.place][1]
                 self._call(turn, question, sent_us)
-                if any(_newer(token, turn.trail[-1]) for token in turn.reads.values()):
+                if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
                     self.stale[turn] = None
             else:
-                attempt.drop()
-                turn.checked_us = 0
+                if attempt is not None:
+                    attempt.drop()
                 self.stale[turn] = None
+
+    def _looked(self, turn: Running) -> Attempt | None:
+        """An attempt that only looks where it gets to; None where it gets nowhere."""
+        try:
+            self._look_at_value(turn)
+        except Exception:
+            return None
+        attempt = self._new_attempt(turn)
+        attempt.run()
+        return attempt
 
     # ---- when to run
 
@@ -140,15 +152,18 @@ class Turning:
             turn.retry_at_us = None
             self._attempt(turn, "retried")
 
-    def _admit(self) -> None:
+    def _admit(self) -> bool:
+        """Begins the turns that are due; whether there were any."""
+        admitted = False
         for book in self.fold.books.values():
-            while len(book.running) < book.agent.concurrency:
+            book.release(self.shard.now_us)
+            while book.due and len(book.running) < book.agent.concurrency:
                 key = book.next_key()
                 if key is None:
                     break
-                turn = self.fold.begin(book, key, self.shard.now_us)
-                self._look_at_value(turn)
-                self._attempt(turn, "woken")
+                admitted = True
+                self._attempt(self.fold.begin(book, key, self.shard.now_us), "woken")
+        return admitted
 
     # ---- running an attempt
 
@@ -156,11 +171,14 @@ class Turning:
         """Runs a fresh attempt over the present context, and does what follows from how it ended."""
         wall = self.options.wall_us
         started = wall()
-        stale = [f"{of.name}/{_plain(at)}" for of, at in changed(turn.reads)] if turn.reads else []
-        if self.options.validate or turn.attempt:
-            self._look_at_value(turn)
+        stale = [named(of, at) for of, at in changed(turn.reads)] if turn.reads else []
         turn.attempt += 1
         turn.checked_us = self.shard.now_us
+        try:
+            self._look_at_value(turn)
+        except Exception as error:
+            self._failed(turn, error)
+            return
         if turn.value is None and turn.agent.declines_none:
             self._end(turn, "gone", "")
             return
@@ -183,13 +201,15 @@ class Turning:
             self._commit(turn, attempt, why, stale, started)
 
     def _look_at_value(self, turn: Running) -> None:
-        """Takes what the agent function is given: the latest event, or the present row or value."""
+        """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
+        does."""
         if turn.agent.source == "stream":
             turn.value = turn.events[-1][1]
             return
-        value = self.fold.present(turn.agent, turn.key)
+        turn.value, turn.version = self.fold.present(turn.agent, turn.key)
         when = turn.agent.when
-        turn.value = None if value is None or (when is not None and not when(value)) else value
+        if turn.value is not None and when is not None and not when(turn.value):
+            turn.value = None
 
     def _new_attempt(self, turn: Running) -> Attempt:
         return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn))
@@ -225,6 +245,7 @@ class Turning:
 
     def _resume(self, turn: Running, attempt: Attempt, answer: Answer) -> None:
         started = self.options.wall_us()
+        attempt.scope.copy = self._copy()
         attempt.resume(answer)
         turn.attempt += 1
         self._follow(turn, attempt, "answered", [], started)
@@ -283,7 +304,7 @@ class Turning:
             wake=self._wake_seen(turn),
             attempt=turn.attempt,
             why=why,
-            reads=_notes(scope.taken),
+            reads=notes(scope.taken),
             changed=stale,
             trail=turn.trail,
             answers=[answer.offset for answer in seen.used],
@@ -301,23 +322,23 @@ class Turning:
             age_us=shard.now_us - (self.options.heard_us(shard.now_us) if scope.copy is None else scope.copy.at_us),
         )
         self._cancel_calls(turn)
-        shard.log(
+        offset = self.fold.end
+        failures: list[tuple[int, str]] = shard.log(
             body,
             lambda offset: self.fold.decided(body, offset, shard.now_us),
             count=1 + len(body.emits),
             about=(turn.id, turn.agent.name, str(turn.key)),
             since_us=started - turn.wall_us,
         )
+        for place, cause in failures:
+            emit = body.emits[place]
+            shard.bury(Dead(emit.to, cause, raw=bytes(emit.data).decode(), event=offset + 1 + place))
 
     def _wake_seen(self, turn: Running) -> Wake:
         """The turn's wake, with the digest of what the turn saw there."""
         if turn.agent.source == "stream":
             return turn.wake
-        book = self.fold.books[turn.agent.name]
-        version = 0
-        if turn.agent.source == "table":
-            version = self.fold.context.tables[turn.agent.on].versions.get(turn.key, 0)
-        return turn.wake.but(digest=book.digest(turn.value, version))
+        return turn.wake.but(digest=self.fold.books[turn.agent.name].digest(turn.value, turn.version))
 
     def _cancel_calls(self, turn: Running) -> None:
         self.shard.cancelled.extend((turn.id, place) for place in turn.calls)
@@ -354,33 +375,8 @@ class Turning:
         self._cancel_calls(turn)
         body = Ended(turn.id, agent.name, turn.key, outcome, self._wake_seen(turn), turn.attempt, turn.trail, cause)
         about = (turn.id, agent.name, str(turn.key))
-        shard.log(body, lambda _offset: self.fold.ended(body, shard.now_us), about=about)
+        shard.log(body, lambda offset: self.fold.ended(body, offset, shard.now_us), about=about)
         if outcome != "gone":
             shard.bury(
                 Dead(stream=turn.wake.on, cause=f"{outcome}: {cause}", turn=turn.id, agent=agent.name, key=turn.key)
             )
-
-
-def _plain(selector: Any) -> Any:
-    """A selector as JSON shows it."""
-    return list(selector) if isinstance(selector, Interval) else selector
-
-
-def _version(of: Readable, token: Any) -> Any:
-    """A token as the ledger shows it: the offset of the latest change in what was seen."""
-    if of.kind == "index":
-        return max(token) if token else 0
-    if of.kind == "range":
-        return max((version for _, version in token), default=0)
-    return token
-
-
-def _notes(reads: ReadSet) -> list[ReadNote]:
-    return [ReadNote(of.kind, of.name, _plain(at), _version(of, token)) for (of, at), token in reads.items()]
-
-
-def _newer(token: Any, offset: int) -> bool:
-    """Whether a read's token tells of a change after `offset`."""
-    if isinstance(token, tuple):
-        return any(_newer(part, offset) for part in cast(tuple[Any, ...], token))
-    return isinstance(token, int) and not isinstance(token, bool) and token > offset

@@ -58,12 +58,16 @@ class Writing:
             self.failure = write.exception()
             if self.failure is None:
                 self._landed(end)
+            else:
+                self._lost(self.failure)
             done()
 
         self._write.add_done_callback(finished)
 
     async def wait_for(self, offset: int) -> None:
-        """Returns when everything up to `offset` is durable."""
+        """Returns when everything up to `offset` is durable. Raises what made that impossible."""
+        if self.failure is not None:
+            raise self.failure
         if self.durable < offset:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append((offset, waiter))
@@ -76,6 +80,13 @@ class Writing:
         if self.failure is None:
             self.flush()
         self._thread.shutdown()
+
+    def _lost(self, failure: BaseException) -> None:
+        """Nobody is told that something is durable which never will be."""
+        for _, waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(failure)
+        self._waiting = []
 
     def _landed(self, offset: int) -> None:
         self.durable = offset

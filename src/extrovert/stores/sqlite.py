@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from extrovert.core.errors import CorruptionError
+from extrovert.core.errors import CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
 
 __all__ = ["Durability", "SqliteStore"]
@@ -19,8 +20,11 @@ __all__ = ["Durability", "SqliteStore"]
 Durability = Literal["fsync", "os"]
 
 FORMAT = "1"
+BLOCKS = (128, 16, 1)
+"""How many rows one statement inserts. SQLite may be built to take as few as 999 parameters."""
 
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS log (
     offset INTEGER PRIMARY KEY, count INTEGER NOT NULL, at_us INTEGER NOT NULL,
     kind TEXT NOT NULL, wall_us INTEGER NOT NULL, body BLOB NOT NULL
@@ -36,44 +40,65 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WIT
 
 
 class SqliteStore:
-    """A `Store` in the SQLite file at `path` (None: in memory). Raises `CorruptionError` for a foreign file."""
+    """A `Store` in the SQLite file at `path` (None: in memory). Raises `CorruptionError` for a foreign file.
 
-    def __init__(self, path: Path | None, *, durability: Durability = "fsync") -> None:
+    One that is opened `read_only` can be read while an engine writes it; what it shows is durable.
+    """
+
+    def __init__(self, path: Path | None, *, durability: Durability = "fsync", read_only: bool = False) -> None:
         self.path = path
-        self._connection = sqlite3.connect(
-            ":memory:" if path is None else path, isolation_level=None, check_same_thread=False
-        )
-        run = self._connection.execute
+        name = ":memory:" if path is None else f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        self._connection = sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
         try:
-            run("PRAGMA journal_mode = WAL")
-            run(f"PRAGMA synchronous = {'FULL' if durability == 'fsync' else 'NORMAL'}")
-            run("PRAGMA wal_autocheckpoint = 4000")
-            run("PRAGMA cache_size = -32000")
-            self._connection.executescript(_SCHEMA)
+            empty = self._connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+            if read_only and empty:
+                raise ExtrovertError(f"{path} is empty: somebody is about to make a log of it, or gave up. Try again.")
+            if not read_only:
+                self._tune(durability)
+            if empty:
+                self._connection.executescript(_SCHEMA)
+                self.set_meta("format", FORMAT)
+                self._connection.execute("COMMIT")
+            known = self.meta("format")
         except sqlite3.DatabaseError as error:
             raise CorruptionError(f"{path} is not an Extrovert log: {error}. Name another --data directory.") from error
-        known = self.meta("format")
-        if known is None:
-            self.set_meta("format", FORMAT)
-        elif known != FORMAT:
+        if known != FORMAT:
             raise CorruptionError(f"{path} has log format {known}; this version reads {FORMAT}.")
+
+    def _tune(self, durability: Durability) -> None:
+        run = self._connection.execute
+        run("PRAGMA journal_mode = WAL")
+        run(f"PRAGMA synchronous = {'FULL' if durability == 'fsync' else 'NORMAL'}")
+        run("PRAGMA wal_autocheckpoint = 4000")
+        run("PRAGMA cache_size = -32000")
 
     def append(self, entries: Sequence[Entry]) -> None:
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
-            run.executemany(
-                "INSERT INTO log (offset, count, at_us, kind, wall_us, body) VALUES (?, ?, ?, ?, ?, ?)",
+            self._insert(
+                "INSERT INTO log (offset, count, at_us, kind, wall_us, body) VALUES ",
                 [(e.offset, e.count, e.at_us, e.kind, e.wall_us, e.body) for e in entries],
             )
-            run.executemany(
-                "INSERT INTO turns (offset, turn, agent, key) VALUES (?, ?, ?, ?)",
+            self._insert(
+                "INSERT INTO turns (offset, turn, agent, key) VALUES ",
                 [(e.offset, *e.about) for e in entries if e.about is not None],
             )
             run.execute("COMMIT")
         except BaseException:
             run.execute("ROLLBACK")
             raise
+
+    def _insert(self, into: str, rows: list[tuple[Any, ...]]) -> None:
+        """Inserts rows, many with one statement: after each statement, this thread has to wait for the interpreter."""
+        done = 0
+        for block in BLOCKS:
+            upto = len(rows) - (len(rows) - done) % block
+            if upto > done:
+                places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * block)
+                blocks = [list(chain.from_iterable(rows[at : at + block])) for at in range(done, upto, block)]
+                self._connection.executemany(into + places, blocks)
+                done = upto
 
     def entries(self, since: int = 0) -> Iterator[Entry]:
         found = self._connection.execute(
@@ -93,6 +118,28 @@ class SqliteStore:
             (turn, agent, key, limit),
         )
         return [Entry(*row) for row in found]
+
+    def named(self, prefix: str, limit: int = 10) -> list[str]:
+        """The turns that have ended and whose names begin with `prefix`, in order of their names."""
+        found = self._connection.execute(
+            "SELECT DISTINCT turn FROM turns WHERE turn >= ?1 AND turn < ?1 || char(1114111) ORDER BY turn LIMIT ?2",
+            (prefix, limit),
+        )
+        return [name for (name,) in found]
+
+    def steps(self, effect: bytes, since: int) -> Iterator[Entry]:
+        """The entries with offsets from `since` on that hold steps of effects and contain the bytes `effect`, in order.
+
+        There is no index: it would cost each step, and the next steps of an effect are near. All of a log with a
+        million entries is looked through in about 0.3 s.
+        """
+        found = self._connection.execute(
+            "SELECT offset, at_us, kind, count, body, wall_us FROM log "
+            "WHERE offset >= ? AND kind = 'effects' AND instr(body, ?) ORDER BY offset",
+            (since, effect),
+        )
+        for row in found:
+            yield Entry(*row)
 
     def at(self, offset: int) -> Entry | None:
         """The entry that covers `offset`."""

@@ -15,7 +15,7 @@ from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.core.errors import ExtrovertError
 from extrovert.core.ids import canonical
-from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote
+from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote, Retried, is_null
 from extrovert.core.record import Record
 from extrovert.core.time import span_us, to_us
 from extrovert.engine.calls import Answerer
@@ -111,7 +111,7 @@ class World:
     # ---- doing
 
     async def send(self, to: Table[Any, Any] | Stream[Any], *records: Any) -> Report:
-        """Hands records in, as their source would, and lets the world run until nothing is due."""
+        """Hands records in, as their source would, and lets the world run until nothing is under way."""
         name = to.stream if isinstance(to, Table) else to.name
         report = self.hand_in(name, *records)
         await self.settle()
@@ -123,8 +123,8 @@ class World:
         return self.engine.intake.lines(stream, b"\n".join(canonical(record) for record in records))
 
     async def settle(self) -> None:
-        """Lets time pass until nothing is due any more."""
-        await self.engine.run(until="idle")
+        """Lets time pass until nothing is under way: no turn, no ask, no effect."""
+        await self.engine.run(until="quiet")
 
     async def advance(self, span: timedelta) -> None:
         """Lets exactly `span` pass."""
@@ -149,7 +149,7 @@ class World:
     async def decision(self, agent: Agent[Any], key: Any) -> Decision:
         """The latest decision of an agent about `key`, when everything due has happened. Raises if there is none."""
         await self.settle()
-        found = [one for one in self.decisions(agent) if one.id.startswith(f"{agent.name}:{key}@")]
+        found = [one for one in self.decisions(agent) if one.id.rpartition("@")[0] == f"{agent.name}:{key}"]
         if not found:
             raise ExtrovertError(f"Agent `{agent.name}` has decided nothing about `{key}`. {self._why_not(agent)}")
         return found[-1]
@@ -177,7 +177,7 @@ class World:
         records = {name: state.declared.record for name, state in fold.context.tables.items()}
 
         def row(table: str, raw: msgspec.Raw) -> Any:
-            return None if raw == b"null" else msgspec.json.decode(raw, type=records[table])
+            return None if is_null(raw) else msgspec.json.decode(raw, type=records[table])
 
         return Decision(
             id=body.turn,
@@ -205,4 +205,4 @@ class World:
 
 
 def _body(entry: Entry) -> Any:
-    return msgspec.json.decode(entry.body, type=Decided | Ended | Dead)
+    return msgspec.json.decode(entry.body, type=Decided | Ended | Dead | Retried)

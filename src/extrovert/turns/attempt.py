@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from extrovert.context.reads import swap
+from extrovert.context.reads import Scope, swap
 from extrovert.core.errors import Refuse, TurnError
 from extrovert.turns.declare import Agent
 from extrovert.turns.request import Answer, Refusal, Request
@@ -19,6 +19,9 @@ from extrovert.turns.scope import TurnScope
 from extrovert.turns.turn import Place, Turn
 
 __all__ = ["Attempt", "Question"]
+
+MAX_CLOSES = 10
+"""How many asks in `finally` blocks are passed over when an attempt is ended."""
 
 NewTurn = Callable[[TurnScope, Mapping[Place, tuple[Refusal, ...]]], Turn]
 
@@ -57,11 +60,20 @@ class Attempt:
         """Runs until it waits, fails or is done; what it does not need any more is closed."""
         self._drive(None)
         if self.question is None or self.error is not None:
-            self._coroutine.close()
+            self.drop()
 
     def drop(self) -> None:
-        """Ends an attempt that waits; it will not be resumed."""
-        self._coroutine.close()
+        """Ends an attempt that waits; it will not be resumed. What it does on its way out (`finally`) has no say."""
+        outer = swap(Scope(self.scope.context, self.scope.label))
+        try:
+            for _ in range(MAX_CLOSES):
+                try:
+                    self._coroutine.close()
+                    return
+                except Exception:  # noqa: S112 -- a `finally` that awaits is stopped at each of its asks
+                    continue
+        finally:
+            swap(outer)
 
     def resume(self, answer: Answer) -> None:
         """Goes on where it waits, whatever has changed since: for agents that are run without validation."""
@@ -69,7 +81,7 @@ class Attempt:
         self.turn.used.append(answer)
         self._drive(answer.value)
         if self.question is None or self.error is not None:
-            self._coroutine.close()
+            self.drop()
 
     def _drive(self, value: msgspec.Raw | None) -> None:
         while True:
@@ -116,7 +128,9 @@ class Attempt:
             return False
         answer = self.turn.used[-1].value
         self._refusals[place] = (*self._refusals.get(place, ()), Refusal(answer, reason))
+        led_here = self.scope.taken
         self._begin()
+        self.scope.taken.update(led_here)  # the refusal hangs on them, so they are among what the turn read
         return True
 
     def _not_ours(self, awaited: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from extrovert.core.ids import chance
 from extrovert.core.record import Record
+from extrovert.core.time import span_us
 
 __all__ = ["Agent", "Effect", "Policy", "Thinking"]
 
@@ -99,6 +100,7 @@ class Agent(Generic[T]):
         when: Callable[[Any], bool] | None = None,
         order: Callable[[Any], Any] | None = None,
         concurrency: int = 100,
+        rest: timedelta = timedelta(0),
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
@@ -113,6 +115,7 @@ class Agent(Generic[T]):
         self.when = when
         self.order = order
         self.concurrency = concurrency
+        self.rest_us = span_us(rest)
         self.max_reruns = max_reruns
         self.max_refusals = max_refusals
         self.max_tries = max_tries

@@ -25,6 +25,7 @@ from extrovert.core.log import (
     Failed,
     Retried,
     Wake,
+    is_null,
 )
 from extrovert.turns.declare import Agent
 from extrovert.turns.outbox import Outbox, Pending
@@ -97,7 +98,7 @@ class Fold:
         match body:
             case Events():
                 decode = self._decoders[body.stream].decode
-                records = [None if raw == b"null" else decode(raw) for raw in body.data]
+                records = [None if is_null(raw) else decode(raw) for raw in body.data]
                 self.events(body, records, offset, at_us)
             case Decided():
                 self.decided(body, offset, at_us)
@@ -108,7 +109,7 @@ class Fold:
             case EffectStep():
                 self.stepped(body, at_us)
             case Ended():
-                self.ended(body, at_us)
+                self.ended(body, offset, at_us)
             case Failed():
                 self.failed(body, offset, at_us)
             case Retried():
@@ -166,31 +167,37 @@ class Fold:
         turn.calls.clear()
         turn.trail.append(offset)
 
-    def ended(self, body: Ended, at_us: int) -> None:
+    def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
-        self._close(turn, body.wake.digest, at_us)
-        self.settle(self.end, at_us)
+        self._close(turn, body.wake.digest, offset, at_us)
+        self.settle(offset, at_us)
 
-    def decided(self, body: Decided, offset: int, at_us: int) -> None:
-        """Applies a decision: its writes, its emitted events, its intents, and the end of its turn."""
+    def decided(self, body: Decided, offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Applies a decision: its writes, its emitted events, its intents, and the end of its turn.
+
+        Returns (place among the emits, cause) for those that a table could not take.
+        """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
         context = self.context
         context.offset = offset
         for write in body.writes:
             table = context.tables[write.to]
-            row = None if write.row == b"null" else msgspec.json.decode(write.row, type=self._row_types[write.to])
+            row = None if is_null(write.row) else msgspec.json.decode(write.row, type=self._row_types[write.to])
             table.put(write.key, row, offset)
             if row is not None:
                 table.by_turns.add(write.key)
         self.intents.extend(self.outbox.intend(body, offset, at_us))
-        self._close(turn, body.wake.digest, at_us)
+        self._close(turn, body.wake.digest, offset, at_us)
         self.settle(offset, at_us)
+        failures: list[tuple[int, str]] = []
         for step, emitted in enumerate(body.emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
-            context.fold(emitted.to, [emitted.key], [event], offset + step)
+            failed = context.fold(emitted.to, [emitted.key], [event], offset + step)
+            failures += [(step - 1, cause) for _, cause in failed]
             for book in self._by_source.get(("stream", emitted.to), ()):
                 book.event_came(emitted.key, event, offset + step, at_us)
             self.settle(offset + step, at_us)
+        return failures
 
     def stepped(self, body: EffectStep, at_us: int) -> None:
         for move in body.moves:
@@ -199,17 +206,21 @@ class Fold:
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:
             book = self.books[body.agent]
-            book.again(body.key, self.present(book.agent, body.key), offset, at_us)
+            events = [(at, self._decoders[book.agent.on].decode(raw)) for at, raw in body.events]
+            book.again(body.key, self.present(book.agent, body.key)[0], offset, at_us, events)
 
     # ---- wakes
 
-    def present(self, agent: Agent[Any], key: Any) -> Any:
-        """The present value of what an agent on a view or table wakes on."""
+    def present(self, agent: Agent[Any], key: Any) -> tuple[Any, int]:
+        """The present value of what an agent on a view or table wakes on, and its version; (None, 0) where it is gone.
+
+        A turn on a stream is woken by events, which are not present or gone.
+        """
         if agent.source == "view":
-            return self.context.views[agent.on].values.get(key)
+            return self.context.views[agent.on].look(key)
         if agent.source == "table":
-            return self.context.tables[agent.on].rows.get(key)
-        return None
+            return self.context.tables[agent.on].look(key)
+        return None, 0
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""
@@ -243,13 +254,11 @@ class Fold:
         self.running[turn.id] = turn
         return turn
 
-    def _close(self, turn: Running, digest: str, at_us: int) -> None:
+    def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
         turn.watch({})
         del self.running[turn.id]
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)
         if turn.agent.source != "stream":
-            context = self.context
-            where = context.views if turn.agent.source == "view" else context.tables
-            version = where[turn.agent.on].versions.get(turn.key, self.end)
-            book.value_is(turn.key, self.present(turn.agent, turn.key), version, at_us)
+            value, version = self.present(turn.agent, turn.key)
+            book.value_is(turn.key, value, version or offset, at_us)

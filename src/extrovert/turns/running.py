@@ -20,7 +20,7 @@ def turn_id(agent: str, key: Any, wake: Wake) -> str:
 
 
 class Running:
-    """A turn that has begun. Everything but `reads`, `parked` and `value` is a fold of the log.
+    """A turn that has begun. Everything but `reads`, `parked`, `value` and its `version` is a fold of the log.
 
     `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
     what the latest attempt read (watched while it waits). `parked` is the attempt itself where agents run unvalidated.
@@ -43,6 +43,7 @@ class Running:
         "started_us",
         "trail",
         "value",
+        "version",
         "wake",
         "wall_us",
     )
@@ -55,6 +56,7 @@ class Running:
         self.events = events
         self.started_us = started_us
         self.value: Any = None
+        self.version = 0
         self.calls: dict[Place, tuple[AskSent, int]] = {}
         self.answers: dict[Place, Answer] = {}
         self.reads: ReadSet = {}

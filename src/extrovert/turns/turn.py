@@ -96,9 +96,8 @@ class Turn:
 
     def put(self, table: Table[K, R], row: R) -> None:
         """Writes a row when the turn commits; the turn itself reads it back at once."""
+        self._check(f"table `{table.name}`", row, table.record)
         key = getattr(row, table.key)
-        if not isinstance(row, table.record):
-            raise TurnError(f"Agent `{self.agent}` put a {type(row).__name__} into table `{table.name}`.")
         self._may_write(table, key, row)
         self._scope.writes.setdefault(table.name, {})[key] = row
 
@@ -109,6 +108,7 @@ class Turn:
 
     def emit(self, stream: Stream[T], event: T) -> None:
         """Appends an event to a stream when the turn commits."""
+        self._check(f"stream `{stream.name}`", event, stream.event)
         self.emitted.append((stream, event))
 
     def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> None:
@@ -116,6 +116,15 @@ class Turn:
         if named:
             raise TurnError(f"Effect `{effect.name}` was given named arguments; give them in order.")
         self.intended.append((effect.name, canonical(list(arguments))))
+
+    def _check(self, to: str, record: Any, wanted: Any) -> None:
+        """A record is kept as JSON: one that would not come back the same type is an error here, not in the log."""
+        try:
+            if not isinstance(record, wanted):
+                raise TypeError(f"it is a {type(record).__name__}")
+            msgspec.json.decode(canonical(record), type=wanted)
+        except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+            raise TurnError(f"Agent `{self.agent}` gave {to} a record that it cannot hold: {error}.") from error
 
     def _may_write(self, table: Table[Any, Any], key: Any, row: Any) -> None:
         """One field has one writer: the source's are not a turn's to change."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import compress
 from typing import Any
 
 from extrovert.core.ids import canonical, fingerprint
@@ -17,6 +18,8 @@ from extrovert.turns.declare import Agent
 __all__ = ["WakeBook"]
 
 Rank = tuple[Any, int, int, Any]
+MAX_RESTING = 10_000
+"""With more keys than this at rest, those that have rested enough are forgotten."""
 
 
 class WakeBook:
@@ -24,7 +27,7 @@ class WakeBook:
 
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn.
+    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when.
     """
 
     def __init__(self, agent: Agent[Any]) -> None:
@@ -33,21 +36,36 @@ class WakeBook:
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
+        self.resting: dict[Any, int] = {}
+        self._held: list[tuple[int, Any]] = []
         self._touched: dict[Any, None] = {}
         self._queue: list[Rank] = []
         self._ranks: dict[Any, Rank] = {}
 
     def digest(self, value: Any, version: int) -> str:
-        """What stands for a value in `seen`: a view's content, a table row's version."""
+        """What stands for a value in `seen`: a view's content, a table row's version (and that of what JSON lacks)."""
         if value is None:
             return ""
-        return str(version) if self.agent.source == "table" else fingerprint(canonical(value))
+        if self.agent.source == "table":
+            return str(version)
+        try:
+            return fingerprint(canonical(value))
+        except (TypeError, ValueError, OverflowError):
+            return str(version)
+
+    def wants(self, value: Any) -> bool:
+        """Whether the agent's condition holds. Where it raises, it does: the turn runs, and fails visibly."""
+        when = self.agent.when
+        try:
+            return when is None or bool(when(value))
+        except Exception:
+            return True
 
     def value_is(self, key: Any, value: Any, version: int, at_us: int) -> None:
         """The view value or row at `key` is now `value` (None: gone), since `version`."""
         if key in self.running:
             return
-        if value is not None and self.agent.when is not None and not self.agent.when(value):
+        if value is not None and not self.wants(value):
             value = None
         digest = self.digest(value, version)
         if digest == self.seen.get(key, ""):
@@ -64,9 +82,14 @@ class WakeBook:
         if when is None:
             touched.update(dict.fromkeys(keys))
             return
-        for key, row in zip(keys, rows, strict=True):
-            if (row is not None and when(row)) or key in self.seen or key in self.due:
-                touched[key] = None
+        try:
+            matters = [row is not None and when(row) for row in rows]
+        except Exception:
+            matters = [row is not None and self.wants(row) for row in rows]
+        touched.update(dict.fromkeys(compress(keys, matters)))
+        for known in (self.seen, self.due):
+            if known:
+                touched.update(dict.fromkeys(filter(known.__contains__, keys)))
 
     def take_rows(self) -> Iterable[Any]:
         """The keys noted since the last call."""
@@ -77,18 +100,28 @@ class WakeBook:
 
     def event_came(self, key: Any, event: Any, offset: int, at_us: int) -> None:
         """An event came on the stream that this agent wakes on."""
-        when = self.agent.when
-        if when is not None and not when(event):
+        if not self.wants(event):
             return
         self.events.setdefault(key, []).append((offset, event))
         if key not in self.running:
             self._add(key, event, offset, at_us)
 
-    def again(self, key: Any, value: Any, offset: int, at_us: int) -> None:
-        """A person wants the failed wake of `key` to be tried once more."""
+    def again(self, key: Any, value: Any, offset: int, at_us: int, events: Sequence[tuple[int, Any]] = ()) -> None:
+        """A person wants the failed wake of `key` to be tried once more, with the `events` that it had."""
+        if events:
+            waiting = self.events[key] = [*events, *self.events.get(key, ())]
+            value = waiting[-1][1]
         if key not in self.running:
             self.seen.pop(key, None)
-            self._add(key, value, offset, at_us)
+            if value is not None or not self.agent.declines_none:
+                self._add(key, value, offset, at_us)
+
+    def release(self, now_us: int) -> None:
+        """Those that have rested enough by now may be served."""
+        while self._held and self._held[0][0] <= now_us:
+            rested = heappop(self._held)[1]
+            if rested in self._ranks:
+                heappush(self._queue, self._ranks[rested])
 
     def next_key(self) -> Any | None:
         """The key to serve next: by the agent's order, then by age. None where nobody is due."""
@@ -100,6 +133,10 @@ class WakeBook:
                 return key
             heappop(queue)
         return None
+
+    def next_us(self) -> int | None:
+        """When the next key that is due has rested enough; None where none rests."""
+        return self._held[0][0] if self._held else None
 
     def begin(self, key: Any, recorded: Wake | None = None) -> tuple[Wake, list[tuple[int, Any]]]:
         """A turn takes the wake of `key` and the events that wait; with `recorded`, those that it took then."""
@@ -119,6 +156,10 @@ class WakeBook:
     def end(self, key: Any, digest: str, at_us: int) -> None:
         """The turn of `key` ended, having seen `digest`; the caller then says what the present is."""
         self.running.discard(key)
+        if self.agent.rest_us:
+            if len(self.resting) > MAX_RESTING:
+                self.resting = {other: until for other, until in self.resting.items() if until > at_us}
+            self.resting[key] = at_us + self.agent.rest_us
         if digest:
             self.seen[key] = digest
         else:
@@ -127,20 +168,34 @@ class WakeBook:
         if waiting:
             self._add(key, waiting[-1][1], waiting[0][0], at_us)
 
-    def restore(self, key: Any, wake: Wake, value: Any) -> None:
+    def restore(self, key: Any, wake: Wake, value: Any, now_us: int) -> None:
         """Puts a wake back that was due when a snapshot was taken."""
-        self._add(key, value, wake.offset, wake.at_us)
+        self._add(key, value, wake.offset, wake.at_us, now_us)
 
-    def _add(self, key: Any, value: Any, offset: int, at_us: int) -> None:
+    def _add(self, key: Any, value: Any, offset: int, at_us: int, now_us: int | None = None) -> None:
         wake = self.due.get(key)
         if wake is None:
             wake = self.due[key] = Wake(self.agent.on, offset, at_us)
-        order = 0 if self.agent.order is None else self.agent.order(value)
+        order = self._order(value)
         known = self._ranks.get(key)
         if known is None or known[0] != order:
             rank = (order, wake.at_us, wake.offset, key)
             self._ranks[key] = rank
-            heappush(self._queue, rank)
+            rested_us = self.resting.get(key, 0)
+            if rested_us > (at_us if now_us is None else now_us):
+                heappush(self._held, (rested_us, key))
+            else:
+                heappush(self._queue, rank)
+
+    def _order(self, value: Any) -> Any:
+        """Where a value stands by the agent's order. What has no place there comes last."""
+        if self.agent.order is None:
+            return ()
+        try:
+            place = self.agent.order(value)
+        except Exception:
+            place = None
+        return (1,) if place is None else (0, place)
 
     def _withdraw(self, key: Any) -> None:
         self.due.pop(key, None)

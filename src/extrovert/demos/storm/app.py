@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 
 from extrovert import App, Refuse, Thinking, Turn, before
 from extrovert.demos.storm.network import network
@@ -35,7 +36,7 @@ from extrovert.demos.storm.records import (
 
 __all__ = ["app"]
 
-TOO_LATE = timedelta(minutes=120)
+TOO_LATE = timedelta(hours=3)
 CLOSES = timedelta(minutes=20)
 MOST_OPTIONS = 8
 PREFERENCE_IS_WORTH = timedelta(minutes=30)
@@ -117,8 +118,9 @@ def disrupted(booking: Booking) -> Disruption | None:
     if flight.departed:
         return None if booking.status in ("booked", "flown") else Disruption(booking, "left")
     reason = "cancelled" if flight.cancelled else "late" if is_late(flight) else ""
-    if booking.status == "called":
-        return Disruption(booking, reason or booking.because)
+    if booking.status in ("called", "recalled"):
+        found = choices.get(booking.destination)
+        return Disruption(booking, reason or booking.because, found.options[0].flight_id if found else "")
     if not reason or booking.because == reason:
         return None
     return Disruption(booking, reason)
@@ -144,10 +146,11 @@ def openings(destination: Destination) -> Opening | None:
     if seats <= 0:
         return None
     call = [booking.booking_id for booking in queue.under(code, "waiting", limit=seats)]
-    if len(call) < seats and standing.count((code, "late")):
+    seats -= len(call) + standing.count((code, "recalled"))
+    if seats > 0 and standing.count((code, "late")):
         earliest = open_flights[0][0].arrives_at
         late = (booking for booking in queue.under(code, "late") if flights[booking.flight_id].arrives_at > earliest)
-        call += [booking.booking_id for booking, _ in zip(late, range(seats - len(call)), strict=False)]
+        call += [booking.booking_id for booking in islice(late, seats)]
     return Opening(code, tuple(call)) if call else None
 
 
@@ -193,7 +196,14 @@ async def send_message(
     network.deliver(idempotency_key, customer_id, words.text)
 
 
-@app.agent(wakes_on=disrupted, model=earliest, order=lambda case: case.booking.tier, concurrency=256, max_reruns=100)
+@app.agent(
+    wakes_on=disrupted,
+    model=earliest,
+    order=lambda case: case.booking.tier,
+    concurrency=64,
+    rest=timedelta(minutes=5),
+    max_reruns=100,
+)
 async def rebook(turn: Turn, case: Disruption) -> None:
     """You rebook airline passengers. Take the earliest arrival; mind the airport that they prefer."""
     booking, reason = case.booking, case.reason
@@ -201,14 +211,14 @@ async def rebook(turn: Turn, case: Disruption) -> None:
         turn.put(bookings, booking.but(status="flown", because=""))
         return
     found = choices.get(booking.destination)
-    options = found.options if found else ()
+    options = tuple(option for option in found.options if option.flight_id != booking.flight_id) if found else ()
     if reason == "late":
         options = tuple(option for option in options if option.arrives_at < flights[booking.flight_id].arrives_at)
     move = booking.moves + 1
     if not options:
-        kind = "late" if reason == "late" else "waiting"
-        turn.put(bookings, booking.but(status=kind, because=reason, moves=move))
         if booking.because != reason:
+            kind = "late" if reason == "late" else "waiting"
+            turn.put(bookings, booking.but(status=kind, because=reason, moves=move))
             turn.emit(outcomes, Outcome(booking.booking_id, kind, booking.flight_id, move))
         return
     prefers = customers[booking.customer_id].prefers
@@ -227,10 +237,10 @@ async def usher(turn: Turn, opening: Opening) -> None:
     for booking_id in opening.call:
         booking = bookings.get(booking_id)
         if booking is not None and booking.status in ("waiting", "late"):
-            turn.put(bookings, booking.but(status="called"))
+            turn.put(bookings, booking.but(status="called" if booking.status == "waiting" else "recalled"))
 
 
-@app.agent(wakes_on=outcomes, model=wording, concurrency=256)
+@app.agent(wakes_on=outcomes, model=wording, concurrency=64)
 async def tell(turn: Turn, outcome: Outcome) -> None:
     """You tell passengers what was decided for them, in one or two plain sentences."""
     booking = bookings.get(outcome.booking_id)

@@ -30,7 +30,7 @@ __all__ = [
     "Words",
 ]
 
-Status = Literal["booked", "late", "waiting", "called", "flown"]
+Status = Literal["booked", "late", "waiting", "called", "recalled", "flown"]
 Reason = Literal["", "late", "cancelled", "left"]
 
 
@@ -106,9 +106,9 @@ class Customer(Record):
 class Booking(Record):
     """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, their source the rest.
 
-    `status`: booked; late (keeps a seat on a late flight, would rather have another); waiting (has no seat); called (a
-    seat may be there, is being rebooked again); flown. `because` is why it is late, waiting or called. `moves` counts
-    the decisions about it.
+    `status`: booked; waiting (has no seat); late (keeps a seat on a late flight, would rather have another); called and
+    recalled (waited, or was late: a seat may be there, and it is first in line for it); flown. `because` is why it is
+    not simply booked. `moves` counts the decisions that changed something for the passenger.
     """
 
     booking_id: str
@@ -139,10 +139,14 @@ class Destination(Record):
 
 
 class Disruption(Record):
-    """A booking that needs a decision: its flight is late or cancelled, or has left with a passenger who waited."""
+    """A booking that needs a decision: its flight is late or cancelled, or has left with a passenger who waited.
+
+    `seat` is the flight that has a seat, for one that was called.
+    """
 
     booking: Booking
     reason: Reason
+    seat: str = ""
 
 
 class Option(Record):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from extrovert.core.log import Attempted, Decided, Entry, Events
+from extrovert.core.log import Attempted, Decided, Entry, Events, is_null
 from extrovert.demos.storm.records import Booking
 from extrovert.engine.hosting import LOG
 from extrovert.stores.sqlite import SqliteStore
@@ -91,7 +91,7 @@ class _Counts:
         if b'"stream":"bookings"' in entry.body[:60] and b'"keys":' in entry.body:
             body = msgspec.json.decode(entry.body, type=Events)
             for key, raw in zip(body.keys or (), body.data, strict=True):
-                if raw == b"null":
+                if is_null(raw):
                     self.bookings.pop(key, None)
 
     def _attempt(self, changed: Sequence[str], refused: Sequence[str], saved: int) -> None:

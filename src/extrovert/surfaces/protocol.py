@@ -1,0 +1,148 @@
+"""The control protocol: what a command asks of a running engine, and what it is answered.
+
+JSON lines over a Unix socket. A command says hello, is told the version and the app, and then asks one request at a
+time; each is answered by one line, rows by several that end with `Done`. What is told is durable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from extrovert.core.record import Record
+
+__all__ = [
+    "VERSION",
+    "Done",
+    "GetRow",
+    "Hello",
+    "ListRows",
+    "ListTables",
+    "Refused",
+    "Reply",
+    "Request",
+    "Retaken",
+    "Retry",
+    "RowAt",
+    "Rows",
+    "TableInfo",
+    "Tables",
+    "Take",
+    "Taken",
+    "Welcome",
+    "reply_of",
+    "request_of",
+]
+
+VERSION = 1
+
+
+class Hello(Record, tag="hello"):
+    """The first line of each connection."""
+
+    version: int = VERSION
+
+
+class Take(Record, tag="take"):
+    """Take in `text`, JSON lines of which the first is line `first_line` of `source`, as records of a stream."""
+
+    stream: str
+    text: bytes
+    first_line: int = 1
+    source: str = ""
+
+
+class ListTables(Record, tag="tables"):
+    """Which tables are there?"""
+
+
+class ListRows(Record, tag="rows"):
+    """The rows of a table in order of their keys: the first `limit`, or all."""
+
+    table: str
+    limit: int | None = None
+
+
+class GetRow(Record, tag="row"):
+    """One row; `key` is text, also where the table's keys are numbers."""
+
+    table: str
+    key: str
+
+
+class Retry(Record, tag="retry"):
+    """Take these dead letters up again: the offsets, or all that have not been."""
+
+    letters: list[int] = []
+
+
+class Welcome(Record, tag="welcome"):
+    """The answer to hello: who is there. `app` is where the app is declared, `name` what it calls itself."""
+
+    version: int
+    app: str
+    name: str
+    pid: int
+
+
+class Taken(Record, tag="taken"):
+    """So many records were accepted, and these (line, cause) rejected; all of it is durable."""
+
+    accepted: int
+    rejected: list[tuple[int, str]] = []
+
+
+class TableInfo(Record):
+    """A table: the field that is its key, how many rows, the stream that it folds, and the fields that turns write.
+
+    `written_by` is source, turns, or both.
+    """
+
+    table: str
+    key: str
+    rows: int
+    stream: str
+    written_by: str
+
+
+class Tables(Record, tag="tables"):
+    tables: list[TableInfo]
+
+
+class RowAt(Record):
+    """A row with its key and its version: the offset that wrote it."""
+
+    key: Any
+    version: int
+    row: msgspec.Raw
+
+
+class Rows(Record, tag="rows"):
+    rows: list[RowAt]
+
+
+class Done(Record, tag="done"):
+    """The end of the rows: the table has `total` of them."""
+
+    total: int
+
+
+class Retaken(Record, tag="retaken"):
+    """What became of each dead letter: its offset, and why it was rejected again ("" where it was not)."""
+
+    letters: list[tuple[int, str]]
+
+
+class Refused(Record, tag="refused"):
+    """The request was not done. `whose` says who must act: `developer` (a declaration, a name), `anyone`, or `wait`."""
+
+    whose: str
+    message: str
+
+
+Request = Hello | Take | ListTables | ListRows | GetRow | Retry
+Reply = Welcome | Taken | Tables | Rows | Done | Retaken | Refused
+
+request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -1,0 +1,348 @@
+"""The story of one decision, gathered from the log: what it read, asked, was answered, changed, and what came of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from extrovert.core.errors import ExtrovertError
+from extrovert.core.log import (
+    Answered,
+    Attempted,
+    Body,
+    Decided,
+    EffectStep,
+    Emit,
+    Ended,
+    Entry,
+    Events,
+    Failed,
+    Intent,
+    ReadNote,
+    Retried,
+    Wake,
+    Write,
+)
+from extrovert.core.record import Record
+from extrovert.core.time import from_us
+from extrovert.stores.sqlite import SqliteStore
+
+__all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
+
+VERSIONED = frozenset({"row", "index", "range", "view", "table"})
+MANY = 1_000
+ENDS = frozenset({"settled", "failed", "withdrawn"})
+
+_body: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+
+
+class Change(Record):
+    """What brought a version: the entry at `offset`, told in words, and the event or row, if it was one."""
+
+    offset: int
+    at: datetime
+    by: str
+    data: msgspec.Raw | None = None
+
+
+class Read(Record):
+    """One read: its kind, what it read and where, the version seen, how old that was at the commit, and its origin."""
+
+    kind: str
+    of: str
+    at: Any
+    version: Any
+    age_ms: float | None = None
+    change: Change | None = None
+
+
+class Asked(Record):
+    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more."""
+
+    hash: str
+    model: str
+    about: msgspec.Raw
+    sent_at: datetime
+    answer: msgspec.Raw | None = None
+    thought_ms: float | None = None
+    used: bool = False
+    cancelled: bool = False
+
+
+class Attempt(Record):
+    """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
+
+    `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
+    it found, in a run that a change made necessary; `failed` is what it raised.
+    """
+
+    number: int
+    at: datetime
+    why: str
+    changed: list[str] = []
+    asked: list[Asked] = []
+    joined: list[str] = []
+    refused: list[str] = []
+    saved: int = 0
+    failed: str = ""
+    retry_at: datetime | None = None
+
+
+class Step(Record):
+    """A step of an effect."""
+
+    at: datetime
+    state: str
+    outcome: msgspec.Raw
+    error: str = ""
+    retry_at: datetime | None = None
+
+
+class Act(Record):
+    """An effect with its idempotency key, its arguments, its present state, and the steps that led there."""
+
+    key: str
+    effect: str
+    args: msgspec.Raw
+    state: str
+    steps: list[Step]
+
+
+class Story(Record):
+    """How a turn ended, and how it came to that. `outcome` is decided, gone, contended or failed.
+
+    Its wake was due at `due_at`: because of the change `wake`, at once or when the turn `after` had ended; or, where
+    `wake` is None, because a moment passed that `woken_by` looks at. `took_ms` is from then to the end,
+    `context_age_ms` how long ago the sources were last heard.
+    """
+
+    id: str
+    agent: str
+    key: Any
+    outcome: str
+    offset: int
+    at: datetime
+    took_ms: float
+    woken_by: str
+    due_at: datetime
+    wake: Change | None
+    after: str
+    events: list[Change]
+    attempts: list[Attempt]
+    attempts_made: int
+    cause: str = ""
+    context_age_ms: float | None = None
+    reads: list[Read] = []
+    writes: list[Write] = []
+    emits: list[Emit] = []
+    effects: list[Act] = []
+
+
+def find(store: SqliteStore, name: str) -> Entry:
+    """The entry that ended a turn: by the turn's id, by the beginning of one, or by `agent:key`, which is the latest.
+
+    Raises `ExtrovertError` where there is none, or more than one.
+    """
+    agent, colon, key = name.partition(":")
+    found = store.ended(turn=name, limit=1)
+    if not found and colon:
+        found = store.ended(agent=agent, key=key, limit=1)
+    if found:
+        return found[0]
+    names = store.named(name, limit=6)
+    if len(names) == 1:
+        return store.ended(turn=names[0], limit=1)[0]
+    if names:
+        listed = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        raise ExtrovertError(f"`{name}` begins more than one id: {listed}. Give more of it.")
+    raise ExtrovertError(
+        f"No decision is called `{name}`. An id is agent:key@offset; agent:key is the latest one. Its turn may "
+        f"still be running. To see those that there are: extrovert decisions"
+    )
+
+
+def tell(store: SqliteStore, ended: Entry) -> Story:
+    """The story of the turn that this entry ended."""
+    return _Teller(store, ended).story()
+
+
+class _Teller:
+    """Gathers one story."""
+
+    def __init__(self, store: SqliteStore, ended: Entry) -> None:
+        body = _body.decode(ended.body)
+        assert isinstance(body, Decided | Ended)
+        self.store = store
+        self.ended = ended
+        self.body = body
+        self._entry = lru_cache(64)(self._read_entry)
+
+    def story(self) -> Story:
+        body, at_us, wake = self.body, self.ended.at_us, self.body.wake
+        change, after = self._woken(wake)
+        story = Story(
+            id=body.turn,
+            agent=body.agent,
+            key=body.key,
+            outcome="decided" if isinstance(body, Decided) else body.outcome,
+            offset=self.ended.offset,
+            at=from_us(at_us),
+            took_ms=(at_us - wake.at_us) / 1000,
+            woken_by=wake.on,
+            due_at=from_us(wake.at_us),
+            wake=change,
+            after=after,
+            events=[change for offset in wake.events if (change := self._change(offset)) is not None],
+            attempts=self._attempts(),
+            attempts_made=body.attempt,
+        )
+        if isinstance(body, Ended):
+            return story.but(cause=body.cause)
+        return story.but(
+            context_age_ms=body.age_us / 1000,
+            reads=[self._read(note) for note in body.reads],
+            writes=body.writes,
+            emits=body.emits,
+            effects=self._acts(body),
+        )
+
+    # ---- entries
+
+    def _read_entry(self, offset: int) -> tuple[Entry, Body] | None:
+        entry = self.store.at(offset)
+        return None if entry is None else (entry, _body.decode(entry.body))
+
+    def _change(self, offset: int, table: str = "", key: Any = None) -> Change | None:
+        """What the entry at `offset` was; of a decision's writes, the row of `table` at `key`."""
+        found = self._entry(offset)
+        if found is None:
+            return None
+        entry, body = found
+        place = offset - entry.offset
+        by, data = entry.kind, None
+        if isinstance(body, Events):
+            by, data = f"event on `{body.stream}`", body.data[place] if place < len(body.data) else None
+        elif isinstance(body, Decided) and place:
+            emit = body.emits[place - 1]
+            by, data = f"event on `{emit.to}`, emitted by `{body.turn}`", emit.data
+        elif isinstance(body, Decided):
+            data = next((write.row for write in body.writes if write.to == table and write.key == key), None)
+            by = f"decision `{body.turn}`"
+        elif isinstance(body, Retried):
+            by = f"dead letter {body.letter}, taken up again"
+        return Change(offset, from_us(entry.at_us), by, data)
+
+    def _woken(self, wake: Wake) -> tuple[Change | None, str]:
+        """The change that made the wake due, and the turn that had to end before."""
+        change = self._change(wake.offset)
+        if change is None or change.at == from_us(wake.at_us):
+            return change, ""
+        for entry in self.store.ended(agent=self.body.agent, key=str(self.body.key), limit=MANY):
+            if entry.at_us == wake.at_us and wake.offset < entry.offset < self.ended.offset:
+                earlier = _body.decode(entry.body)
+                assert isinstance(earlier, Decided | Ended)
+                return change, earlier.turn
+        return None, ""
+
+    def _read(self, note: ReadNote) -> Read:
+        read = Read(note.kind, note.of, note.at, note.version)
+        if note.kind not in VERSIONED or not note.version:
+            return read
+        change = self._change(note.version, note.of, note.at)
+        if change is None:
+            return read
+        return read.but(change=change, age_ms=(from_us(self.ended.at_us) - change.at).total_seconds() * 1000)
+
+    # ---- attempts
+
+    def _attempts(self) -> list[Attempt]:
+        body = self.body
+        attempts: list[Attempt] = []
+        for offset in body.trail:
+            found = self._entry(offset)
+            if found is not None:
+                self._go_on(attempts, *found)
+        if isinstance(body, Decided):
+            last = Attempt(
+                body.attempt,
+                from_us(self.ended.at_us),
+                body.why,
+                changed=body.changed,
+                refused=body.refused,
+                saved=body.saved,
+            )
+            attempts.append(last)
+        return attempts
+
+    def _go_on(self, attempts: list[Attempt], entry: Entry, body: Body) -> None:
+        """Adds one entry of the turn's trail to its attempts."""
+        at = from_us(entry.at_us)
+        if isinstance(body, Attempted):
+            asked = [Asked(sent.hash, sent.model, sent.request, at) for sent in body.asks]
+            attempts[:] = [_cancelled(attempt, body.cancelled) for attempt in attempts]
+            attempts.append(
+                Attempt(
+                    body.attempt,
+                    at,
+                    body.why,
+                    changed=body.changed,
+                    asked=asked,
+                    joined=body.joined,
+                    refused=body.refused,
+                    saved=body.saved,
+                )
+            )
+        elif isinstance(body, Answered):
+            used = isinstance(self.body, Decided) and entry.offset in self.body.answers
+            _answer(attempts, body, at, used)
+        elif isinstance(body, Failed):
+            attempts.append(Attempt(body.attempt, at, "failed", failed=body.cause, retry_at=from_us(body.retry_at_us)))
+
+    # ---- effects
+
+    def _acts(self, body: Decided) -> list[Act]:
+        """The effects with their steps: those are looked for from the decision on, until all have come to an end."""
+        steps: dict[str, list[Step]] = {f"{body.turn}/{intent.slot}": [] for intent in body.effects}
+        open_ones = set(steps)
+        wanted = b'"key":' + msgspec.json.encode(f"{body.turn}/")[:-1]
+        if open_ones:
+            for entry in self.store.steps(wanted, self.ended.offset):
+                moved = _body.decode(entry.body)
+                assert isinstance(moved, EffectStep)
+                for move in moved.moves:
+                    if move.key in steps:
+                        retry_at = None if move.retry_at_us is None else from_us(move.retry_at_us)
+                        steps[move.key].append(
+                            Step(from_us(entry.at_us), move.state, move.outcome, move.error, retry_at)
+                        )
+                        if move.state in ENDS and retry_at is None:
+                            open_ones.discard(move.key)
+                if not open_ones:
+                    break
+        return [_act(body.turn, intent, steps[f"{body.turn}/{intent.slot}"]) for intent in body.effects]
+
+
+def _act(turn: str, intent: Intent, steps: list[Step]) -> Act:
+    state = steps[-1].state if steps else "intended"
+    return Act(f"{turn}/{intent.slot}", intent.effect, intent.args, state, steps)
+
+
+def _cancelled(attempt: Attempt, hashes: list[str]) -> Attempt:
+    if not any(ask.hash in hashes for ask in attempt.asked):
+        return attempt
+    return attempt.but(asked=[ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked])
+
+
+def _answer(attempts: list[Attempt], answered: Answered, at: datetime, used: bool) -> None:
+    """Gives an answer to the latest ask that it belongs to."""
+    for number in reversed(range(len(attempts))):
+        asked = attempts[number].asked
+        for place, ask in enumerate(asked):
+            if ask.hash == answered.hash and ask.answer is None:
+                thought_ms = (at - ask.sent_at).total_seconds() * 1000
+                given = ask.but(answer=answered.answer, thought_ms=thought_ms, used=used)
+                attempts[number] = attempts[number].but(asked=[*asked[:place], given, *asked[place + 1 :]])
+                return

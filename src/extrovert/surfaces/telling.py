@@ -1,0 +1,156 @@
+"""Telling the story of a decision to a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from extrovert.core.log import is_null
+from extrovert.surfaces.printing import columns, moment, plain, short, span
+from extrovert.surfaces.story import Act, Asked, Attempt, Change, Read, Story
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["tell_to"]
+
+OUTCOMES = {
+    "decided": "Decided",
+    "gone": "Ended without a decision, since nothing was left to decide,",
+    "contended": "Ended without a decision, since what it read went on changing,",
+    "failed": "Failed",
+}
+WHYS = {
+    "woken": "woken",
+    "answered": "an answer came",
+    "retried": "tried again after a failure",
+    "changed": "what it had read changed",
+    "failed": "raised",
+}
+STYLES = {"decided": "bold green", "gone": "bold", "contended": "bold yellow", "failed": "bold red"}
+
+
+def tell_to(out: Console, story: Story) -> None:
+    """Prints the story. All times are in UTC."""
+    out.print(Text(plain(story.id), style="bold"), soft_wrap=True)
+    ended = Text(OUTCOMES.get(story.outcome, story.outcome), style=STYLES.get(story.outcome, "bold"))
+    number = story.attempts_made
+    ended.append(
+        f" at {moment(story.at)} UTC (offset {story.offset}), {span(story.took_ms * 1000)} after its wake, "
+        f"in {number} attempt{'s' if number > 1 else ''}.",
+        style="not bold default",
+    )
+    out.print(ended, soft_wrap=True)
+    if story.cause:
+        out.print(f"Because: {plain(story.cause)}", soft_wrap=True)
+    if story.context_age_ms is not None:
+        out.print(f"Its sources had last been heard {span(story.context_age_ms * 1000)} before.", soft_wrap=True)
+    _head(out, "Woken by")
+    _wake(out, story)
+    if story.reads:
+        _head(out, f"Read ({len(story.reads)}, ages as of the commit)")
+        out.print(
+            columns(("kind", "what", "version", "age", "from"), map(_read, story.reads), right=("version", "age"))
+        )
+    if story.attempts:
+        _head(out, "Attempts")
+    for attempt in story.attempts:
+        _attempt(out, attempt)
+    if story.outcome == "decided":
+        out.print("       committed", soft_wrap=True)
+    _outcome(out, story)
+
+
+def _outcome(out: Console, story: Story) -> None:
+    if story.writes:
+        _head(out, "Wrote")
+        for write in story.writes:
+            row = "deleted" if is_null(write.row) else short(write.row)
+            out.print(f"  {_at(write.to, write.key)}  {row}", soft_wrap=True)
+    if story.emits:
+        _head(out, "Emitted")
+        for place, emit in enumerate(story.emits, start=1):
+            out.print(f"  {_at(emit.to, emit.key)} @{story.offset + place}  {short(emit.data)}", soft_wrap=True)
+    if story.effects:
+        _head(out, "Effects")
+        for act in story.effects:
+            _act(out, act)
+    if story.outcome == "decided" and not (story.writes or story.emits or story.effects):
+        _head(out, "Changed nothing")
+
+
+def _head(out: Console, text: str) -> None:
+    out.print()
+    out.print(Text(text, style="bold"))
+
+
+def _at(of: str, at: Any) -> str:
+    return plain(of) if at is None else f"{plain(of)}/{plain(at) if isinstance(at, str) else short(at)}"
+
+
+def _wake(out: Console, story: Story) -> None:
+    change = story.wake
+    for event in story.events:
+        out.print(f"  @{event.offset} {moment(event.at)}  {_from(event)}", soft_wrap=True)
+    if change is None:
+        out.print(f"  the clock: at {moment(story.due_at)} {plain(story.woken_by)} changed", soft_wrap=True)
+    elif not story.events:
+        woken_by = f"a change of {plain(story.woken_by)} at @{change.offset} {moment(change.at)}"
+        out.print(f"  {woken_by}: {_from(change)}", soft_wrap=True)
+    if story.after:
+        out.print(f"  when the turn before had ended: {plain(story.after)}", soft_wrap=True)
+
+
+def _from(change: Change) -> str:
+    if change.data is None:
+        return plain(change.by)
+    return f"{plain(change.by)}  {'a deletion' if is_null(change.data) else short(change.data, 100)}"
+
+
+def _read(read: Read) -> tuple[str, str, str, str, str]:
+    where = _at(read.of, read.at)
+    if read.change is None:
+        nothing = read.version == 0 and read.kind not in ("count", "before")
+        return read.kind, where, plain(read.version), "", "nothing there" if nothing else ""
+    age = "" if read.age_ms is None else span(read.age_ms * 1000)
+    return read.kind, where, f"@{read.version}", age, _from(read.change)
+
+
+def _attempt(out: Console, attempt: Attempt) -> None:
+    why = WHYS.get(attempt.why, attempt.why)
+    if attempt.changed:
+        since = ", ".join(map(plain, attempt.changed))
+        why = f"run again, since {since} had changed" if attempt.why == "changed" else f"{why}; {since} had changed"
+    if attempt.failed:
+        why = f"failed: {plain(attempt.failed)}"
+    out.print(f"  {attempt.number}. {moment(attempt.at)}  {why}", soft_wrap=True)
+    for reason in attempt.refused:
+        out.print(f"       refused the answer: {plain(reason)}", soft_wrap=True)
+    for ask in attempt.asked:
+        _ask(out, ask)
+    if attempt.joined:
+        out.print("       asked the same as before: joined the call in flight", soft_wrap=True)
+    if attempt.saved and not attempt.joined:
+        out.print(f"       found {attempt.saved} answer{'s' if attempt.saved > 1 else ''} that it had", soft_wrap=True)
+    if attempt.retry_at is not None:
+        out.print(f"       to be tried again at {moment(attempt.retry_at)}", soft_wrap=True)
+
+
+def _ask(out: Console, ask: Asked) -> None:
+    out.print(f"       asked {plain(ask.model)} about {short(ask.about, 400)}", soft_wrap=True)
+    if ask.answer is not None:
+        after = "" if ask.thought_ms is None else f" after {span(ask.thought_ms * 1000)}"
+        unused = "" if ask.used else " (not used in the end)"
+        out.print(f"       answered{after}: {short(ask.answer, 400)}{unused}", soft_wrap=True)
+    elif ask.cancelled:
+        out.print("       cancelled, since a later attempt asked something else", soft_wrap=True)
+
+
+def _act(out: Console, act: Act) -> None:
+    out.print(f"  {act.effect} {short(act.args, 400)}  {act.state}", soft_wrap=True)
+    for step in act.steps:
+        told = "" if is_null(step.outcome) else f": {short(step.outcome)}"
+        told += f": {plain(step.error)}" if step.error else ""
+        told += "" if step.retry_at is None else f"; to be tried again at {moment(step.retry_at)}"
+        out.print(f"       {moment(step.at)}  {step.state}{told}", soft_wrap=True)

@@ -1,0 +1,76 @@
+"""A picture of an engine's state, to compare one fold with another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extrovert.context.index import Interval
+from extrovert.turns.fold import Fold
+from extrovert.turns.running import Running
+from extrovert.turns.wakes import WakeBook
+
+__all__ = ["picture", "values"]
+
+ALL = Interval((None, None, None))
+
+
+def picture(fold: Fold) -> dict[str, Any]:
+    """All that is a fold of the log: two engines with equal pictures go on alike."""
+    context = fold.context
+    return {
+        "end": fold.end,
+        "at_us": fold.at_us,
+        "positions": dict(fold.positions),
+        **values(fold),
+        "versions": {name: dict(table.versions) for name, table in context.tables.items()},
+        "latest": {name: table.whole.version for name, table in context.tables.items()},
+        "by turns": {name: set(table.by_turns) for name, table in context.tables.items()},
+        "view versions": {name: dict(view.versions) for name, view in context.views.items()},
+        "wakes": {name: _book(book) for name, book in fold.books.items()},
+        "turns": {name: _turn(turn) for name, turn in fold.running.items()},
+        "outbox": dict(fold.outbox.pending),
+    }
+
+
+def values(fold: Fold) -> dict[str, Any]:
+    """What live context says, without when it came to be so."""
+    context = fold.context
+    return {
+        "rows": {name: dict(table.rows) for name, table in context.tables.items()},
+        "indexes": {
+            name: {value: index.look(value)[0] for value in index.buckets} for name, index in context.indexes.items()
+        },
+        "ranges": {name: index.look(ALL)[0] for name, index in context.ranges.items()},
+        "views": {name: dict(view.values) for name, view in context.views.items()},
+        "quarantine": {name: dict(view.quarantine) for name, view in context.views.items()},
+    }
+
+
+def _book(book: WakeBook) -> dict[str, Any]:
+    return {
+        "seen": dict(book.seen),
+        "due": dict(book.due),
+        "events": {key: list(waiting) for key, waiting in book.events.items()},
+        "running": set(book.running),
+        "resting": dict(book.resting),
+    }
+
+
+def _turn(turn: Running) -> dict[str, Any]:
+    return {
+        name: getattr(turn, name)
+        for name in (
+            "key",
+            "wake",
+            "events",
+            "started_us",
+            "calls",
+            "answers",
+            "trail",
+            "attempt",
+            "checked_us",
+            "reruns",
+            "failures",
+            "retry_at_us",
+        )
+    }

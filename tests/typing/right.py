@@ -1,0 +1,175 @@
+"""What a user would write, and a type checker accepts without a cast or an ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import assert_type
+
+from extrovert import App, Arrival, Record, Refuse, Thinking, Turn, before
+from extrovert.connectors.replay import Replay
+from extrovert.testing import World
+
+app = App("airline")
+
+
+class Flight(Record):
+    flight_id: str
+    origin: str
+    destination: str
+    departs_at: datetime
+    delay_minutes: int = 0
+    cancelled: bool = False
+
+
+class Seats(Record):
+    flight_id: str
+    left: int
+
+
+class Booking(Record):
+    booking_id: int
+    customer_id: str
+    flight_id: str
+
+
+class Disruption(Record):
+    booking: Booking
+    flight: Flight
+
+
+class Choice(Record):
+    case: Disruption
+    options: list[Flight]
+
+
+class Rebooking(Record, tag=True):
+    flight_id: str
+    message: str
+
+
+class Waiting(Record, tag=True):
+    message: str
+
+
+class Delayed(Record, tag=True):
+    flight_id: str
+    minutes: int
+
+
+class Cancelled(Record, tag=True):
+    flight_id: str
+
+
+FlightEvent = Delayed | Cancelled
+
+events = app.stream("flight_events", FlightEvent, key=Delayed.flight_id)
+told = app.stream("told", Rebooking, key="flight_id")
+
+
+def fly(flight: Flight | None, event: FlightEvent) -> Flight | None:
+    if flight is None:
+        return None
+    match event:
+        case Delayed():
+            return flight.but(delay_minutes=event.minutes)
+        case Cancelled():
+            return flight.but(cancelled=True)
+
+
+flights = app.table("flights", Flight, key=Flight.flight_id, source=events, fold=fly)
+seats = app.table("seats", Seats, key=Seats.flight_id)
+bookings = app.table("bookings", Booking, key=Booking.booking_id, turns_own=[Booking.flight_id])
+by_name = app.table("by_name", Flight, key="flight_id")
+by_route = flights.index(Flight.origin, Flight.destination)
+to = flights.index(Flight.destination)
+by_departure = flights.range_index(Flight.destination, Flight.departs_at)
+
+
+@app.view(over=bookings)
+def disrupted(booking: Booking) -> Disruption | None:
+    flight = flights[booking.flight_id]
+    if not flight.cancelled and (flight.delay_minutes < 90 or not before(flight.departs_at)):
+        return None
+    return Disruption(booking, flight)
+
+
+@app.effect
+async def send_message(customer_id: str, text: str) -> None: ...
+
+
+@app.effect(idempotent=True, max_tries=3)
+async def refund(booking_id: int, *, idempotency_key: str = "") -> int:
+    return booking_id
+
+
+@app.policy(thinks=Thinking(timedelta(seconds=2)))
+def earliest(choice: Choice) -> Rebooking:
+    return Rebooking(choice.options[0].flight_id, "you are rebooked")
+
+
+async def fare(flight_id: str) -> float:
+    return 99.5
+
+
+@app.agent(wakes_on=disrupted, model=earliest, order=lambda case: case.booking.booking_id, concurrency=10)
+async def rebook(turn: Turn, case: Disruption) -> None:
+    """You rebook airline passengers."""
+    options = [
+        flight for flight in by_route[case.flight.origin, case.flight.destination] if seats[flight.flight_id].left
+    ]
+    later = by_departure.between(("ORD", turn.now()), ("ORD",), limit=3)
+    choice = await turn.ask(Choice(case, options), output=Rebooking)
+    assert_type(choice, Rebooking)
+    either = await turn.ask("rebook or wait?", output=Rebooking | Waiting)
+    assert_type(either, Rebooking | Waiting)
+    words = await turn.ask("in which words?", output=list[str])
+    assert_type(words, list[str])
+    price = await turn.call(fare, choice.flight_id, output=float)
+    assert_type(price, float)
+    free = seats.get(choice.flight_id)
+    assert_type(free, Seats | None)
+    if free is None or free.left == 0 or price > 500:
+        raise Refuse("that flight is full")
+    turn.put(bookings, case.booking.but(flight_id=choice.flight_id))
+    turn.put(seats, Seats(choice.flight_id, free.left - 1))
+    turn.delete(bookings, case.booking.booking_id)
+    turn.emit(told, choice)
+    turn.emit(events, Delayed("F1", len(later) + to.count("ORD")))
+    turn.effect(send_message, case.booking.customer_id, choice.message + words[0])
+    turn.effect(refund, case.booking.booking_id)
+    assert_type(flights["F1"], Flight)
+    assert_type(disrupted[17].flight.departs_at, datetime)
+    assert_type(to["ORD"], tuple[Flight, ...])
+
+
+@app.agent(wakes_on=flights, when=lambda flight: flight.cancelled, rest=timedelta(seconds=1))
+async def watch(turn: Turn, flight: Flight | None) -> None: ...
+
+
+@app.agent(wakes_on=told)
+async def follow(turn: Turn, event: Rebooking) -> None:
+    assert event in turn.events
+
+
+@app.agent(wakes_on=events)
+async def hear(turn: Turn, event: FlightEvent) -> None: ...
+
+
+def recorded() -> Iterator[Arrival]:
+    yield Arrival(0, "flight_events", Cancelled("F1"))
+
+
+app.source(Replay("recorded", recorded))
+
+
+def anything(choice: Choice) -> Rebooking:
+    return Rebooking("F3", "...")
+
+
+async def test_a_full_flight_is_refused(world: World) -> None:
+    report = await world.send(seats, Seats("F1", 0))
+    assert report.accepted == 1
+    world.answer(rebook, Rebooking("F2", "..."), anything, thinks=timedelta(seconds=2))
+    decision = await world.decision(rebook, 17)
+    assert [write.key for write in decision.writes] == [17, "F2"]

@@ -1,0 +1,113 @@
+"""What a type checker finds in a user's code: each line that ends in `error` must be reported, and no other."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import assert_type
+
+from extrovert import App, Record, Turn
+
+app = App("airline")
+
+
+class Flight(Record):
+    flight_id: str
+    destination: str
+    delay_minutes: int = 0
+
+
+class Booking(Record):
+    booking_id: int
+    flight_id: str
+
+
+class Rebooking(Record):
+    flight_id: str
+
+
+class Waiting(Record):
+    minutes: int
+
+
+flights = app.table("flights", Flight, key=Flight.flight_id)
+bookings = app.table("bookings", Booking, key=Booking.booking_id)
+told = app.stream("told", Rebooking, key=Rebooking.flight_id)
+to = flights.index(Flight.destination)
+to_with = flights.index(Flight.destination, Flight.delay_minutes)
+oops = app.table("oops", Flight, key=Flight.flight)  # error: reportAttributeAccessIssue
+odd = flights.index(Flight.origin)  # error: reportAttributeAccessIssue
+
+
+@app.effect
+async def send_message(customer_id: str, text: str) -> None: ...
+
+
+@app.view(over=bookings)
+def late(booking: Booking) -> Flight | None:
+    flight = flights[booking.booking_id]  # error: reportArgumentType
+    return flight if flight.delay > 5 else None  # error: reportAttributeAccessIssue
+
+
+@app.view(over=flights)  # error: reportArgumentType
+def wrong_row(booking: Booking) -> int:
+    return booking.booking_id
+
+
+@app.agent(wakes_on=late)
+async def rebook(turn: Turn, flight: Flight) -> None:
+    answer = await turn.ask("rebook?", output=Rebooking | Waiting)
+    answer.flight_id  # error: reportAttributeAccessIssue
+    names = await turn.ask("names?", output=list[str])
+    names[0].minutes  # error: reportAttributeAccessIssue
+    one = await turn.ask("one?", output=Rebooking)
+    total: int = one.flight_id  # error: reportAssignmentType
+    assert total
+    assert_type(one, Waiting)  # error: reportAssertTypeFailure
+    await turn.ask(17, output=int)  # error: reportArgumentType
+    flights.get(17)  # error: reportArgumentType
+    bookings["B1"]  # error: reportArgumentType
+    to[17]  # error: reportArgumentType
+    to_with["ORD"]  # error: reportArgumentType
+    to_with.count(("ORD", "late"))  # error: reportArgumentType
+    turn.put(flights, Booking(1, "F1"))  # error: reportArgumentType
+    turn.delete(bookings, "B1")  # error: reportArgumentType
+    turn.emit(told, flight)  # error: reportArgumentType
+    turn.effect(send_message, "C1")  # error: reportCallIssue
+    turn.effect(send_message, "C1", 17)  # error: reportArgumentType
+    turn.effect(send_message, "C1", "text", "more")  # error: reportCallIssue
+    flight.delay_minutes = 5  # error: reportAttributeAccessIssue
+    flight.but(delay_minutes=5).delay_minute  # error: reportAttributeAccessIssue
+    Flight("F1", "ORD", "late")  # error: reportArgumentType
+    Flight("F1", delays=5, destination="ORD")  # error: reportCallIssue
+
+
+@app.agent(wakes_on=late)  # error: reportArgumentType
+async def wrong_value(turn: Turn, booking: Booking) -> None: ...
+
+
+@app.agent(wakes_on=bookings)  # error: reportArgumentType
+async def wrong_record(turn: Turn, flight: Flight) -> None: ...
+
+
+@app.agent(wakes_on=told)  # error: reportArgumentType
+async def wrong_event(turn: Turn, event: Waiting) -> None: ...
+
+
+@app.agent(wakes_on=flights)  # error: reportArgumentType
+def not_a_coroutine(turn: Turn, flight: Flight) -> None: ...
+
+
+@app.agent(wakes_on=flights, when=lambda flight: flight.delayed)  # error: reportAttributeAccessIssue
+async def wrong_condition(turn: Turn, flight: Flight) -> None: ...
+
+
+@app.agent(wakes_on=flights, rest=5)  # error: reportArgumentType
+async def wrong_rest(turn: Turn, flight: Flight) -> None: ...
+
+
+@app.agent(wakes_on=flights, rest=timedelta(seconds=5))
+async def fine(turn: Turn, flight: Flight) -> None: ...
+
+
+@app.effect  # error: reportArgumentType
+def not_awaited(text: str) -> None: ...

@@ -1,0 +1,46 @@
+"""Moments that somebody waits for: each is told once, when it has come."""
+
+from __future__ import annotations
+
+from extrovert.context.expiry import ExpiryState
+
+
+class Witness:
+    order = (0,)
+
+
+def test_the_earliest_moment_comes_first() -> None:
+    clock, one, two = ExpiryState(), Witness(), Witness()
+    clock.watch(20, one)
+    clock.watch(10, two)
+    clock.watch(10, one)
+    assert clock.next_us() == 10
+    assert list(clock.expire()) == [two, one]
+    assert clock.next_us() == 20
+
+
+def test_a_moment_that_nobody_waits_for_any_more_is_passed_over() -> None:
+    clock, one = ExpiryState(), Witness()
+    clock.watch(10, one)
+    clock.watch(20, one)
+    clock.unwatch(10, one)
+    assert clock.next_us() == 20
+    clock.unwatch(20, one)
+    assert clock.next_us() is None
+
+
+def test_a_moment_that_was_left_and_is_waited_for_again_comes() -> None:
+    clock, one = ExpiryState(), Witness()
+    clock.watch(10, one)
+    clock.unwatch(10, one)
+    clock.watch(10, one)
+    assert clock.next_us() == 10
+
+
+def test_a_moment_that_has_passed_is_not_waited_for() -> None:
+    clock = ExpiryState()
+    clock.now_us = 50
+    clock.watch(50, Witness())
+    assert clock.next_us() is None
+    assert clock.look(50) == (False, False)
+    assert clock.look(51) == (True, True)

@@ -1,0 +1,107 @@
+"""Calls: asks in flight, timed or real."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from extrovert import DeclarationError
+from extrovert.engine.calls import Calls, Outcome
+from extrovert.engine.shard import Call
+from extrovert.turns.request import Request
+from tests.hosts import Rule, until
+
+
+def call(model: str = "policy:first", about: Any = "?", place: int = 0) -> Call:
+    request = Request("ask", model, about, int)
+    return Call("t", "agent", "k", (request.hash, place), request, 1_000)
+
+
+def outside(function: Any, *arguments: Any) -> Call:
+    request = Request("call", "f", list(arguments), int, function=function)
+    return Call("t", "agent", "k", (request.hash, 0), request, 1_000)
+
+
+async def forever(request: Request) -> msgspec.Raw:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+def test_a_timed_answer_is_due_after_its_time() -> None:
+    calls = Calls({"policy:first": Rule(17, 2)})
+    assert calls.due_us(call()) == 1_000 + 2_000_000
+    assert calls.answer(call()) == msgspec.Raw(b"17")
+
+
+def test_a_real_one_is_due_when_it_is_there() -> None:
+    assert Calls({"policy:first": forever}).due_us(call()) is None
+    assert Calls({}).due_us(outside(print)) is None
+
+
+def test_what_a_policy_raises_is_the_outcome() -> None:
+    def no(about: Any) -> int:
+        raise ValueError(about)
+
+    outcome = Calls({"policy:first": Rule(no)}).answer(call())
+    assert isinstance(outcome, ValueError)
+
+
+def test_an_agents_own_answerer_comes_first() -> None:
+    calls = Calls({"policy:first": Rule(1)})
+    calls.answer_for("agent", Rule(2))
+    assert calls.answer(call()) == msgspec.Raw(b"2")
+
+
+def test_where_nobody_answers_it_is_said() -> None:
+    with pytest.raises(DeclarationError, match="Agent `agent` asks `policy:first`, and nothing answers for that"):
+        Calls({}).due_us(call())
+
+
+async def test_real_work_ends_with_an_answer_or_an_error() -> None:
+    outcomes: list[Outcome] = []
+
+    async def model(request: Request) -> msgspec.Raw:
+        if request.about == "bad":
+            raise ValueError("no")
+        return msgspec.Raw(b"7")
+
+    calls = Calls({"policy:first": model})
+    calls.start(call(), outcomes.append)
+    calls.start(call(about="bad"), outcomes.append)
+    assert calls.outstanding
+    await until(lambda: len(outcomes) == 2)
+    assert not calls.outstanding
+    assert {type(outcome) for _, outcome in outcomes} == {msgspec.Raw, ValueError}
+
+
+async def test_an_outside_read_may_be_a_coroutine_or_not() -> None:
+    outcomes: list[Outcome] = []
+
+    async def later(number: int) -> int:
+        return number + 1
+
+    def now(number: int) -> int:
+        return number + 2
+
+    calls = Calls({})
+    calls.start(outside(later, 1), outcomes.append)
+    calls.start(outside(now, 2), outcomes.append)
+    await until(lambda: len(outcomes) == 2)
+    assert sorted(bytes(outcome) for _, outcome in outcomes if isinstance(outcome, msgspec.Raw)) == [b"2", b"4"]
+
+
+async def test_what_is_cancelled_has_no_outcome() -> None:
+    outcomes: list[Outcome] = []
+    calls = Calls({"policy:first": forever})
+    one, other = call(), call(place=1)
+    calls.start(one, outcomes.append)
+    calls.start(other, outcomes.append)
+    await asyncio.sleep(0)
+    calls.cancel("t", one.place)
+    calls.cancel("t", ("unknown", 0))
+    await calls.close()
+    assert not calls.outstanding
+    assert outcomes == []

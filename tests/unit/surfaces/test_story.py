@@ -1,0 +1,262 @@
+"""The story of a decision is told from the log alone, and leaves nothing out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from extrovert import App, ExtrovertError, PermanentError, Record, Refuse, TransientError, Turn, before
+from extrovert.surfaces.story import Story, find, tell
+from extrovert.surfaces.telling import tell_to
+from extrovert.testing import World
+
+SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+
+app = App("airline")
+
+
+class Flight(Record):
+    flight_id: str
+    destination: str = "ORD"
+    cancelled: bool = False
+
+
+class Booking(Record):
+    booking_id: str
+    flight_id: str
+
+
+class Moved(Record):
+    booking_id: str
+    flight_id: str
+
+
+class Complaint(Record):
+    booking_id: str
+    text: str
+
+
+class LateCall(Record):
+    call_id: str
+    due_at: datetime
+
+
+flights = app.table("flights", Flight, key=Flight.flight_id)
+bookings = app.table("bookings", Booking, key=Booking.booking_id)
+moves = app.stream("moves", Moved, key=Moved.booking_id)
+complaints = app.stream("complaints", Complaint, key=Complaint.booking_id)
+late_calls = app.table("late_calls", LateCall, key=LateCall.call_id)
+by_destination = flights.index(Flight.destination)
+failures: list[Exception] = []
+
+
+@app.view(over=bookings)
+def stranded(booking: Booking) -> Booking | None:
+    flight = flights.get(booking.flight_id)
+    return booking if flight is not None and flight.cancelled else None
+
+
+@app.policy
+def anything(facts: str) -> str:
+    return facts
+
+
+@app.effect
+async def tell_passenger(booking_id: str, text: str) -> None: ...
+
+
+@app.agent(wakes_on=stranded, model=anything)
+async def rebook(turn: Turn, booking: Booking) -> None:
+    options = [flight.flight_id for flight in by_destination["ORD"] if not flight.cancelled]
+    choice = await turn.ask(" ".join(options), output=str)
+    if choice not in options:
+        raise Refuse(f"{choice} does not fly")
+    before(turn.now() + HOUR)
+    turn.put(bookings, booking.but(flight_id=choice))
+    turn.emit(moves, Moved(booking.booking_id, choice))
+    turn.effect(tell_passenger, booking.booking_id, f"you fly with {choice}")
+
+
+@app.agent(wakes_on=complaints, retry_after=SECOND)
+async def answer(turn: Turn, complaint: Complaint) -> None:
+    if failures:
+        raise failures.pop(0)
+
+
+@app.agent(wakes_on=moves)
+async def file_away(turn: Turn, moved: Moved) -> None:
+    bookings.get(moved.booking_id)
+
+
+@app.view(over=late_calls)
+def overdue(call: LateCall) -> LateCall | None:
+    return None if before(call.due_at) else call
+
+
+@app.agent(wakes_on=overdue)
+async def call_late(turn: Turn, call: LateCall) -> None: ...
+
+
+async def one_moved(world: World, *answers: str) -> None:
+    """F1 is cancelled, under a passenger who could take F2 or F3."""
+    await world.send(flights, Flight("F1"), Flight("F2"), Flight("F3"))
+    await world.send(bookings, Booking("B1", "F1"))
+    world.answer(rebook, *answers, thinks=2 * SECOND)
+    world.hand_in("flights", Flight("F1", cancelled=True))
+
+
+def story_of(world: World, name: str) -> Story:
+    world.engine.writing.flush()
+    return tell(world.store, find(world.store, name))
+
+
+def told(story: Story) -> str:
+    out = Console(file=StringIO(), width=1000)
+    tell_to(out, story)
+    assert isinstance(out.file, StringIO)
+    return out.file.getvalue()
+
+
+async def test_what_was_read_is_told_with_its_version_its_age_and_where_it_came_from(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.settle()
+    story = story_of(world, "rebook:B1")
+    reads = {(read.kind, read.of): read for read in story.reads}
+    index = next(read for (kind, _), read in reads.items() if kind == "index")
+    assert (index.at, index.version, index.age_ms) == ("ORD", 5, 2000.0)
+    assert index.change is not None
+    assert index.change.by == "event on `flights`"
+    assert bytes(index.change.data or b"").startswith(b'{"flight_id":"F1"')
+    assert next(read for (kind, _), read in reads.items() if kind == "before").age_ms is None
+    assert (story.id, story.outcome, story.took_ms, story.woken_by) == ("rebook:B1@5", "decided", 2000.0, "stranded")
+
+
+async def test_each_attempt_is_told_and_why_it_was_run_again(world: World) -> None:
+    await one_moved(world, "F3")
+    await world.advance(SECOND)
+    await world.send(flights, Flight("F2", cancelled=True))
+    story = story_of(world, "rebook:B1")
+    first, second, last = story.attempts
+    assert (first.why, second.why, last.why) == ("woken", "changed", "answered")
+    assert second.changed != []
+    assert [ask.cancelled for ask in first.asked] == [True]
+    assert [(bytes(ask.answer or b""), ask.thought_ms, ask.used) for ask in second.asked] == [(b'"F3"', 2000.0, True)]
+    text = told(story)
+    assert "run again, since" in text
+    assert "cancelled, since a later attempt asked something else" in text
+    assert 'answered after 2.0 s: "F3"' in text
+
+
+async def test_a_call_that_was_joined_is_told(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.advance(SECOND)
+    await world.send(flights, Flight("F4", cancelled=True))
+    story = story_of(world, "rebook:B1")
+    assert story.attempts[1].joined == [story.attempts[0].asked[0].hash]
+    assert "asked the same as before: joined the call in flight" in told(story)
+
+
+async def test_what_was_changed_and_what_came_of_it_is_told(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.settle()
+    story = story_of(world, "rebook:B1")
+    assert [(write.to, write.key, bytes(write.row)) for write in story.writes] == [
+        ("bookings", "B1", b'{"booking_id":"B1","flight_id":"F2"}')
+    ]
+    assert [(emit.to, emit.key) for emit in story.emits] == [("moves", "B1")]
+    (act,) = story.effects
+    assert (act.key, act.effect, bytes(act.args), act.state) == (
+        "rebook:B1@5/0",
+        "tell_passenger",
+        b'["B1","you fly with F2"]',
+        "settled",
+    )
+    assert [step.state for step in act.steps] == ["performing", "settled"]
+
+
+async def test_an_effect_of_which_nothing_came_yet_is_intended(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.advance(2 * SECOND)
+    (act,) = story_of(world, "rebook:B1").effects
+    assert (act.state, act.steps) == ("intended", [])
+
+
+async def test_a_turn_on_a_stream_is_told_with_its_events_and_who_emitted_them(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.settle()
+    story = story_of(world, "file_away:B1")
+    (event,) = story.events
+    assert event.by == "event on `moves`, emitted by `rebook:B1@5`"
+    assert bytes(event.data or b"") == b'{"booking_id":"B1","flight_id":"F2"}'
+    (read,) = story.reads
+    assert read.change is not None
+    assert (read.change.by, bytes(read.change.data or b"")) == (
+        "decision `rebook:B1@5`",
+        b'{"booking_id":"B1","flight_id":"F2"}',
+    )
+    assert "Changed nothing" in told(story)
+
+
+async def test_a_wake_that_waited_for_the_turn_before_is_told_so(world: World) -> None:
+    failures[:] = [TransientError("the line is dead")]
+    world.hand_in("complaints", Complaint("B1", "late"))
+    await world.advance(SECOND / 2)
+    await world.send(complaints, Complaint("B1", "still late"))
+    second = story_of(world, "answer:B1")
+    first = story_of(world, second.after)
+    assert (first.after, first.attempts_made, second.due_at) == ("", 2, first.at)
+    assert [bytes(event.data or b"") for event in second.events] == [b'{"booking_id":"B1","text":"still late"}']
+    assert f"when the turn before had ended: {first.id}" in told(second)
+
+
+async def test_a_wake_by_the_clock_is_told_so(world: World) -> None:
+    await world.send(late_calls, LateCall("L1", world.now + SECOND))
+    await world.advance(2 * SECOND)
+    story = story_of(world, "call_late:L1")
+    assert (story.wake, story.due_at) == (None, world.now - SECOND)
+    assert "the clock: at 2026-01-01 00:00:01.000 overdue changed" in told(story)
+
+
+async def test_a_refused_answer_is_told(world: World) -> None:
+    await one_moved(world, "F9", "F2")
+    await world.settle()
+    story = story_of(world, "rebook:B1")
+    refused = [reason for attempt in story.attempts for reason in attempt.refused]
+    assert "F9 does not fly" in refused
+    assert "refused the answer: F9 does not fly" in told(story)
+
+
+async def test_failures_are_told_and_how_it_ended(world: World) -> None:
+    failures[:] = [TransientError("the line is dead"), PermanentError("nobody is there")]
+    await world.send(complaints, Complaint("B1", "late"))
+    story = story_of(world, "answer")
+    assert (story.outcome, story.cause, story.attempts_made) == ("failed", "PermanentError: nobody is there", 2)
+    assert [attempt.failed for attempt in story.attempts] == ["TransientError: the line is dead"]
+    assert story.attempts[0].retry_at is not None
+    text = told(story)
+    assert "failed: TransientError: the line is dead" in text
+    assert "Because: PermanentError: nobody is there" in text
+
+
+async def test_an_id_is_found_by_its_beginning_if_that_is_clear(world: World) -> None:
+    await one_moved(world, "F2")
+    await world.send(bookings, Booking("B12", "F1"))
+    assert story_of(world, "rebook:B1@").key == "B1"
+    assert story_of(world, "rebook:B1").key == "B1"
+    assert story_of(world, "rebook:B12").key == "B12"
+    with pytest.raises(ExtrovertError, match="`rebook` begins more than one id: rebook:B12@"):
+        story_of(world, "rebook")
+    with pytest.raises(ExtrovertError, match="No decision is called `rebook:B2`"):
+        story_of(world, "rebook:B2")
+
+
+async def test_agent_and_key_name_the_latest_decision(world: World) -> None:
+    await world.send(complaints, Complaint("B1", "late"))
+    first = story_of(world, "answer:B1")
+    await world.send(complaints, Complaint("B1", "still late"))
+    assert story_of(world, "answer:B1").offset > first.offset
+    assert story_of(world, first.id) == first

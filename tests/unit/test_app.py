@@ -1,0 +1,173 @@
+"""Declarations: what is wrong with one is said at once, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from extrovert import AlreadyRunning, App, DeclarationError, Record, Turn
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+class Row(Record):
+    key: str
+    number: int = 0
+    part: float = 0.0
+
+
+class Other(Record):
+    key: str
+
+
+class Delayed(Record, tag=True):
+    key: str
+
+
+class Cancelled(Record, tag=True):
+    key: str
+
+
+class OtherKey(Record, tag=True):
+    flight: str
+
+
+async def good(turn: Turn, row: Row) -> None: ...
+async def one_parameter(turn: Turn) -> None: ...
+def no_coroutine(turn: Turn, row: Row) -> None: ...
+async def not_imported(turn: Turn, row: Decimal) -> None: ...
+
+
+NO_COROUTINE: Any = no_coroutine
+
+
+def rows(app: App) -> Any:
+    return app.table("rows", Row, key=Row.key)
+
+
+WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
+    "a table of something else": (
+        lambda app: app.stream("s", int, key="key"),
+        "Stream `s`: <class 'int'> is not a Record",
+    ),
+    "a key that is not there": (lambda app: app.table("t", Row, key="id"), "`Row` has no field `id`"),
+    "a key that is no key": (
+        lambda app: app.table("t", Row, key=Row.part),
+        "its key `part` must be a `str` or an `int`",
+    ),
+    "a union without tags": (lambda app: app.stream("s", Row | Other, key="key"), "the records of a union need tags"),
+    "a union without a common key": (
+        lambda app: app.stream("s", Delayed | OtherKey, key="key"),
+        "`OtherKey` has no field `key`",
+    ),
+    "a name that is none": (lambda app: app.table("my table", Row, key="key"), "`my table` is no name for a"),
+    "an empty name": (lambda app: app.stream("", Row, key="key"), "is no name for a stream"),
+    "a name that is taken": (lambda app: (rows(app), rows(app)), "There are two streams named `rows`"),
+    "a table of what its source has not": (
+        lambda app: app.table("t", Row, key="key", source=app.stream("s", Other, key="key")),
+        "holds Row, but its source `s` does not; say how with fold=",
+    ),
+    "a table by another key than its source": (
+        lambda app: app.table("t", Row, key="number", source=app.stream("s", Row, key="key")),
+        "is keyed by `number`, but its source `s` by `key`",
+    ),
+    "an agent on nothing": (lambda app: app.agent(wakes_on=7)(good), "wakes on a view, a table or a stream, not on 7"),  # pyright: ignore
+    "an agent that is no coroutine": (
+        lambda app: app.agent(wakes_on=rows(app))(NO_COROUTINE),
+        "must be an `async def`",
+    ),  # pyright: ignore
+    "an agent with too few parameters": (
+        lambda app: app.agent(wakes_on=rows(app))(one_parameter),  # pyright: ignore
+        r"Agent `one_parameter` must take two parameters: \(turn, value\)",
+    ),
+    "a name that is not imported": (
+        lambda app: app.agent(wakes_on=rows(app))(not_imported),
+        "Agent `not_imported`: name 'Decimal' is not defined. Its annotations are read when it is declared",
+    ),
+    "a policy with three parameters": (
+        lambda app: app.policy(lambda a, b, c: 1),  # pyright: ignore
+        r"must take \(facts\) or \(facts, refusals\)",
+    ),
+    "an effect that is no coroutine": (
+        lambda app: app.effect(NO_COROUTINE),
+        "Effect `no_coroutine` must be an `async def`",
+    ),  # pyright: ignore
+    "an idempotent effect without a key": (
+        lambda app: app.effect(idempotent=True)(good),
+        "is declared idempotent, but takes no `idempotency_key`",
+    ),
+    "a model that nobody reaches": (
+        lambda app: (app.agent(wakes_on=rows(app), model="openai:gpt")(good), app.declared()),
+        "asks model `openai:gpt`, which this version cannot reach",
+    ),
+    "two agents of one name": (
+        lambda app: (app.agent(wakes_on=(table := rows(app)))(good), app.agent(wakes_on=table)(good)),
+        "There are two agents named `good`. Rename one",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_what_is_declared_wrongly_is_said_at_once(name: str) -> None:
+    what, message = WRONG[name]
+    with pytest.raises(DeclarationError, match=message):
+        what(App("app"))
+
+
+def test_a_table_without_a_source_folds_the_stream_of_its_name() -> None:
+    app = App("app")
+    rows(app)
+    assert [stream.name for stream in app.declared().streams] == ["rows"]
+
+
+def test_a_stream_may_hold_a_union() -> None:
+    stream = App("app").stream("events", Delayed | Cancelled, key=Delayed.key)
+    assert stream.key_of(Cancelled("F1")) == "F1"
+
+
+def test_a_name_may_have_a_hyphen() -> None:
+    assert App("app").stream("flight-events", Row, key="key").name == "flight-events"
+
+
+def test_who_accepts_none_is_told_what_went_away() -> None:
+    app = App("app")
+    table = rows(app)
+
+    async def optional(turn: Turn, row: Row | None) -> None: ...
+    async def untold(turn: Turn, row: Row) -> None: ...
+
+    assert not app.agent(wakes_on=table)(optional).declines_none
+    assert app.agent(wakes_on=table)(untold).declines_none
+    stream: Any = app.stream("s", Row, key="key")
+    app2 = App("app")
+    assert app2.agent(wakes_on=stream)(optional).declines_none
+
+
+def test_an_agents_options_are_kept() -> None:
+    app = App("app")
+    agent = app.agent(
+        wakes_on=rows(app), concurrency=3, max_reruns=4, max_refusals=5, max_tries=6, retry_after=timedelta(7)
+    )(good)
+    assert (agent.concurrency, agent.max_reruns, agent.max_refusals, agent.max_tries) == (3, 4, 5, 6)
+    assert agent.retry_after == timedelta(7)
+
+
+async def test_an_app_can_be_served_inside_another_program(tmp_path: Path) -> None:
+    app = App("app")
+    table = rows(app)
+    async with app.serving(tmp_path / "state") as engine:
+        engine.intake.lines("rows", b'{"key":"a"}')
+        await engine.durable()
+        with engine.reading():
+            assert table["a"] == Row("a")
+        with pytest.raises(AlreadyRunning, match=r"Another engine \(process \d+\) has"):
+            async with app.serving(tmp_path / "state"):
+                pass
+    async with app.serving(tmp_path / "state") as engine:
+        with engine.reading():
+            assert table["a"] == Row("a")

@@ -1,0 +1,188 @@
+"""The wake book: who is due, since when, and in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extrovert.core.log import Wake
+from extrovert.turns.declare import Agent
+from extrovert.turns.wakes import WakeBook
+
+
+async def nothing(turn: object, value: object) -> None: ...
+
+
+def book(source: str = "view", *, declines_none: bool = True, **options: Any) -> WakeBook:
+    return WakeBook(Agent("a", nothing, source=source, on="x", declines_none=declines_none, model="", **options))
+
+
+def above_three(value: Any) -> bool:
+    return value > 3
+
+
+def itself(value: Any) -> Any:
+    return value
+
+
+def its_rank(value: Any) -> Any:
+    return value["rank"]
+
+
+def served(wakes: WakeBook) -> list[Any]:
+    """The keys in the order in which they are served."""
+    keys: list[Any] = []
+    while (key := wakes.next_key()) is not None:
+        wakes.begin(key)
+        keys.append(key)
+    return keys
+
+
+def test_nobody_is_due_at_first() -> None:
+    assert book().next_key() is None
+
+
+def test_a_value_that_was_not_seen_is_due_since_it_came() -> None:
+    wakes = book()
+    wakes.value_is("F1", 5, 3, 100)
+    wakes.value_is("F1", 6, 4, 200)
+    assert wakes.due == {"F1": Wake("x", 3, 100)}
+
+
+def test_a_value_that_was_seen_is_not() -> None:
+    wakes = book()
+    wakes.value_is("F1", 5, 3, 100)
+    wakes.begin("F1")
+    wakes.end("F1", wakes.digest(5, 3), 150)
+    wakes.value_is("F1", 5, 9, 200)
+    assert wakes.due == {}
+    wakes.value_is("F1", 6, 10, 200)
+    wakes.value_is("F1", 5, 11, 200)
+    assert wakes.due == {}
+
+
+def test_while_a_turn_runs_nobody_is_due() -> None:
+    wakes = book()
+    wakes.value_is("F1", 5, 3, 100)
+    wakes.begin("F1")
+    wakes.value_is("F1", 6, 4, 120)
+    assert wakes.due == {}
+
+
+def test_what_went_away_is_forgotten_or_is_due() -> None:
+    for declines_none, due in ((True, set[str]()), (False, {"F1"})):
+        wakes = book(declines_none=declines_none)
+        wakes.value_is("F1", 5, 3, 100)
+        wakes.begin("F1")
+        wakes.end("F1", wakes.digest(5, 3), 150)
+        wakes.value_is("F1", None, 9, 200)
+        assert set(wakes.due) == due
+
+
+def test_a_table_row_is_known_by_its_version_and_a_value_by_its_content() -> None:
+    assert book("table").digest("row", 17) == "17"
+    assert book().digest({"b": 1, "a": 2}, 17) == book().digest({"a": 2, "b": 1}, 18)
+    assert book().digest(None, 17) == ""
+    assert book().digest(object(), 17) == "17"
+
+
+def test_a_condition_limits_what_is_due() -> None:
+    wakes = book(when=above_three)
+    wakes.value_is("F1", 3, 1, 100)
+    wakes.value_is("F2", 4, 2, 100)
+    wakes.value_is("F3", "text", 3, 100)
+    assert set(wakes.due) == {"F2", "F3"}  # the last one fails, visibly
+    wakes.value_is("F2", 2, 4, 100)
+    assert set(wakes.due) == {"F3"}
+
+
+def test_rows_that_cannot_matter_are_not_noted() -> None:
+    wakes = book("table", when=above_three)
+    wakes.rows_changed(["F1", "F2", "F3"], [1, 5, None])
+    assert list(wakes.take_rows()) == ["F2"]
+    assert list(wakes.take_rows()) == []
+    wakes.value_is("F2", 5, 1, 100)
+    wakes.rows_changed(["F2", "F1"], [1, 1])
+    assert list(wakes.take_rows()) == ["F2"]
+    wakes.rows_changed(["F4"], ["text"])
+    assert list(wakes.take_rows()) == ["F4"]
+
+
+def test_without_a_condition_all_rows_are_noted() -> None:
+    wakes = book("table")
+    wakes.rows_changed(["F1", "F2", "F1"], [1, None, 2])
+    assert list(wakes.take_rows()) == ["F1", "F2"]
+
+
+def test_events_wait_until_a_turn_takes_them() -> None:
+    wakes = book("stream")
+    wakes.event_came("F1", "fog", 1, 100)
+    wakes.event_came("F1", "snow", 2, 110)
+    wake, events = wakes.begin("F1")
+    assert wake == Wake("x", 1, 100, [1, 2])
+    assert events == [(1, "fog"), (2, "snow")]
+    wakes.event_came("F1", "ice", 3, 120)
+    assert wakes.due == {}
+    wakes.end("F1", "", 130)
+    assert wakes.due == {"F1": Wake("x", 3, 130)}
+
+
+def test_a_turn_of_the_log_takes_the_events_that_it_took_then() -> None:
+    wakes = book("stream")
+    for offset in (1, 2, 3):
+        wakes.event_came("F1", str(offset), offset, 100)
+    _, events = wakes.begin("F1", Wake("x", 1, 100, [1, 2]))
+    assert events == [(1, "1"), (2, "2")]
+    assert wakes.events == {"F1": [(3, "3")]}
+
+
+def test_who_is_first_by_the_order_is_served_first_and_then_who_waits_longest() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("late", 1, 4, 300)
+    wakes.value_is("second", 2, 1, 100)
+    wakes.value_is("first", 1, 2, 200)
+    assert served(wakes) == ["first", "late", "second"]
+
+
+def test_an_order_that_changes_counts() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("a", 1, 1, 100)
+    wakes.value_is("b", 2, 2, 100)
+    wakes.value_is("a", 3, 3, 100)
+    assert served(wakes) == ["b", "a"]
+
+
+def test_an_order_that_raises_or_is_none_comes_last() -> None:
+    wakes = book(order=its_rank)
+    wakes.value_is("a", {}, 1, 100)
+    wakes.value_is("b", {"rank": None}, 2, 100)
+    wakes.value_is("c", {"rank": 5}, 3, 100)
+    assert served(wakes) == ["c", "a", "b"]
+
+
+def test_a_failed_wake_is_due_again() -> None:
+    wakes = book()
+    wakes.value_is("F1", 5, 3, 100)
+    wakes.begin("F1")
+    wakes.end("F1", wakes.digest(5, 3), 150)
+    wakes.again("F1", 5, 9, 200)
+    assert wakes.due == {"F1": Wake("x", 9, 200)}
+    assert wakes.seen == {}
+
+
+def test_a_failed_wake_of_what_is_gone_is_not_due_again() -> None:
+    wakes = book()
+    wakes.again("F1", None, 9, 200)
+    assert wakes.due == {}
+
+
+def test_a_failed_wake_of_events_gets_them_back_before_the_others() -> None:
+    wakes = book("stream")
+    wakes.event_came("F1", "ice", 7, 100)
+    wakes.again("F1", None, 9, 200, [(1, "fog")])
+    assert wakes.events == {"F1": [(1, "fog"), (7, "ice")]}
+    running = book("stream")
+    running.running.add("F1")
+    running.again("F1", None, 9, 200, [(1, "fog")])
+    assert running.due == {}
+    running.end("F1", "", 300)
+    assert set(running.due) == {"F1"}
