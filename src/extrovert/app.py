@@ -178,9 +178,11 @@ class App:
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
         accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
         it is true; `order(value)` is the order of admission, smallest first, then by age; `concurrency` is how many
-        turns may run at a time, and `rest` how long a key is left alone after a turn of its. A turn that has to ask anew
-        more than `max_reruns` times because the world changed ends as contended; one whose answers are refused `max_refusals` times, or that fails `max_tries` times (each time
-        after twice the wait, from `retry_after`), goes to the dead letters.
+        turns may run at a time, and `rest` how long a key is left alone after a turn of its own.
+
+        A turn that has to ask anew more than `max_reruns` times because the world changed ends as contended; one whose
+        answers are refused `max_refusals` times, or that fails `max_tries` times (each time after twice the wait, from
+        `retry_after`), goes to the dead letters.
         """
         kinds: dict[Any, str] = {View: "view", Table: "table", Stream: "stream"}
         source = kinds.get(wakes_on.__class__)

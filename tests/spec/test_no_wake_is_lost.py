@@ -185,6 +185,33 @@ async def test_who_comes_first_by_the_agents_order_is_served_first() -> None:
         assert keys == ["F1", "F4", "F3", "F2"] or keys == ["F4", "F1", "F3", "F2"]
 
 
+@pytest.mark.parametrize("crash", ["no crash", "from the log", "from a snapshot"])
+async def test_what_changes_while_a_key_rests_is_seen_when_it_has_rested(tmp_path: Path, crash: str) -> None:
+    app = App("airline")
+    flights = app.table("flights", Flight, key=Flight.flight_id)
+    seen: list[int] = []
+
+    @app.agent(wakes_on=flights, rest=10 * SECOND)
+    async def follow(turn: Turn, flight: Flight) -> None:
+        seen.append(flight.delay_minutes)
+
+    host = Host(app, tmp_path / "log")
+    host.hand_in(flights, Flight("F1", delay_minutes=1))
+    await host.advance(4)
+    for minutes in (2, 3):
+        host.hand_in(flights, Flight("F1", delay_minutes=minutes))
+    if crash == "from a snapshot":
+        host.engine.keep_snapshot()
+    if crash != "no crash":
+        host.flush()
+        host.crash()
+    await host.advance(5)
+    assert seen == [1]
+    await host.settle()
+    assert seen == [1, 3]
+    assert [entry.at_us - host.entries()[0].at_us for entry in host.entries()][-1] == 10_000_000
+
+
 async def test_an_agent_is_woken_by_what_a_later_declared_one_decides_at_once() -> None:
     app = App("airline")
     flights = app.table("flights", Flight, key=Flight.flight_id)

@@ -110,7 +110,7 @@ class Copies:
     def at(self, now_us: int) -> Copy:
         """The copy to read at `now_us`: made at the latest multiple of the refresh interval.
 
-        To be called as time goes by, before what happens at `now_us`, so that a copy holds what was true when it is due.
+        To be called as time goes by, before what happens at `now_us`, so that a copy holds what was true when due.
         """
         due = now_us - now_us % self.refresh_us
         if due > self.latest.at_us:

@@ -122,7 +122,7 @@ class LiveContext:
 
 
 _rank = attrgetter("view.rank")
-"""A view reads those declared before it; in this order, and not in that of the changes, each is the same in each run."""
+"""A view reads those declared before it; in this order, not in that of the changes, each is alike in each run."""
 
 
 def _order(watcher: Watcher) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from extrovert.core.errors import TurnError
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
 
-__all__ = ["Look", "ReadSet", "Readable", "Scope", "Watcher", "changed", "reading", "scope", "swap"]
+__all__ = ["Look", "ReadSet", "Readable", "Scope", "Watcher", "changed", "current", "reading", "scope", "swap"]
 
 
 class Watcher(Protocol):
@@ -67,6 +67,14 @@ Look = Callable[[Readable, Any], tuple[Any, Any]]
 def changed(reads: ReadSet) -> Iterator[tuple[Readable, Any]]:
     """The reads that would be answered differently now."""
     return ((of, at) for (of, at), token in reads.items() if of.token(at) != token)
+
+
+def current(reads: ReadSet) -> bool:
+    """Whether every read would be answered the same now."""
+    for (of, at), token in reads.items():  # noqa: SIM110 -- quicker than `all`, and every decision comes this way
+        if of.token(at) != token:
+            return False
+    return True
 
 
 class Scope:

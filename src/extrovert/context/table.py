@@ -132,8 +132,8 @@ class Table(Generic[K, R]):
         kind = next(field.type for field in msgspec.structs.fields(self.record) if field.name == name)
         if type(None) in get_args(kind):
             raise DeclarationError(
-                f"A range index of table `{self.name}` is over `{name}`, which can be None, and None has no place in an "
-                f"order. Give the field a value that stands for none, or keep these rows in a table of their own."
+                f"A range index of table `{self.name}` is over `{name}`, which can be None, and None has no place in "
+                f"an order. Give the field a value that stands for none, or keep these rows in a table of their own."
             )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from extrovert.context.copies import Copy
-from extrovert.context.reads import changed
+from extrovert.context.reads import changed, current
 from extrovert.core.errors import PermanentError, TransientError, TurnError
 from extrovert.core.ids import canonical
 from extrovert.core.log import (
@@ -141,7 +141,7 @@ class Turning:
                     self._look_again(turn)
 
     def _look_again(self, turn: Running) -> None:
-        if not turn.reads or any(True for _ in changed(turn.reads)):
+        if not turn.reads or not current(turn.reads):
             self._attempt(turn, "changed")
 
     def _retry(self) -> None:
@@ -194,7 +194,7 @@ class Turning:
         elif attempt.question is not None:
             self._wait(turn, attempt, attempt.question, why, stale)
             turn.wall_us += self.options.wall_us() - started
-        elif self.options.validate and any(True for _ in changed(attempt.scope.taken)):
+        elif self.options.validate and not current(attempt.scope.taken):
             turn.reads = attempt.scope.taken
             self.stale[turn] = None
         else:

@@ -59,7 +59,7 @@ class Attempt:
     def run(self) -> None:
         """Runs until it waits, fails or is done; what it does not need any more is closed."""
         self._drive(None)
-        if self.question is None or self.error is not None:
+        if self.error is not None:
             self.drop()
 
     def drop(self) -> None:
@@ -80,7 +80,7 @@ class Attempt:
         self.question = None
         self.turn.used.append(answer)
         self._drive(answer.value)
-        if self.question is None or self.error is not None:
+        if self.error is not None:
             self.drop()
 
     def _drive(self, value: msgspec.Raw | None) -> None:

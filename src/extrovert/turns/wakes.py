@@ -120,7 +120,7 @@ class WakeBook:
         """Those that have rested enough by now may be served."""
         while self._held and self._held[0][0] <= now_us:
             rested = heappop(self._held)[1]
-            if rested in self._ranks:
+            if rested in self._ranks and self.resting.get(rested, 0) <= now_us:  # else it has begun to rest again
                 heappush(self._queue, self._ranks[rested])
 
     def next_key(self) -> Any | None:

@@ -88,6 +88,7 @@ async def test_it_stops_after_the_present_instant(tmp_path: Path) -> None:
     await running
     await engine.close()
     assert engine.store.load_snapshot() is None  # nothing has happened
+    engine.store.close()
 
 
 async def test_in_virtual_time_all_is_made_durable_at_once(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ async def test_in_virtual_time_all_is_made_durable_at_once(tmp_path: Path) -> No
     assert [entry.kind for entry in one.store.entries()] == ["events"]
 
 
-async def test_a_bug_in_an_effect_port_stops_it(tmp_path: Path) -> None:
+async def test_a_bug_stops_it(tmp_path: Path) -> None:
     engine = Engine(app().declared(), SqliteStore(None), RealClock(), Settings())
     engine.start()
 
@@ -108,3 +109,4 @@ async def test_a_bug_in_an_effect_port_stops_it(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a bug"):
         await engine.run()
     await engine.close()
+    engine.store.close()

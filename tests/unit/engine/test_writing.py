@@ -27,6 +27,9 @@ class Store(SqliteStore):
         self.appends: list[int] = []
         self.full = False
 
+    def __del__(self) -> None:
+        self.close()
+
     def append(self, entries: Sequence[Entry]) -> None:
         if self.full:
             raise OSError("full")

@@ -55,9 +55,11 @@ def test_turns_are_found_by_the_beginning_of_their_names() -> None:
     assert store.named("rebook:Ü") == ["rebook:Ü@8"]
     assert store.named("rebook", limit=2) == ["rebook:B12@7", "rebook:B1@5"]
     assert store.named("x") == []
+    store.close()
 
 
 def test_the_steps_of_a_decisions_effects_are_found_after_it() -> None:
     store = SqliteStore(None)
     store.append([step(1, "a@1/0"), ended(2, "a@1"), step(3, "b@1/0"), step(4, "b@1/1", "a@1/0"), step(5, "a@11/0")])
     assert [entry.offset for entry in store.steps(b'"key":"a@1/', 2)] == [4]
+    store.close()

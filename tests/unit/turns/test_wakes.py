@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from extrovert.core.log import Wake
@@ -186,3 +187,28 @@ def test_a_failed_wake_of_events_gets_them_back_before_the_others() -> None:
     assert running.due == {}
     running.end("F1", "", 300)
     assert set(running.due) == {"F1"}
+
+
+def test_a_key_that_rests_is_due_and_not_served() -> None:
+    wakes = book("stream", rest=timedelta(microseconds=100))
+    wakes.event_came("F1", "fog", 1, 0)
+    wakes.begin("F1")
+    wakes.end("F1", "", 50)
+    wakes.event_came("F1", "snow", 2, 60)
+    wakes.release(149)
+    assert (wakes.next_key(), wakes.next_us()) == (None, 150)
+    wakes.release(150)
+    assert (wakes.next_key(), wakes.next_us()) == ("F1", None)
+
+
+def test_the_end_of_an_earlier_rest_does_not_end_a_later_one() -> None:
+    wakes = book("stream", rest=timedelta(microseconds=100))
+    for offset, begun_us in ((1, 0), (2, 0), (3, 90)):
+        wakes.event_came("F1", "fog", offset, begun_us)
+        if offset < 3:
+            wakes.begin("F1")  # as in a replay, where nobody is served and nobody waits
+            wakes.end("F1", "", 90 * offset - 90)
+    wakes.release(100)
+    assert wakes.next_key() is None
+    wakes.release(190)
+    assert wakes.next_key() == "F1"

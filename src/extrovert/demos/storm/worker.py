@@ -111,7 +111,7 @@ async def _run(spec: Spec) -> None:
         seed=spec.seed,
         validate=spec.refresh_s is None,
         refresh_us=None if spec.refresh_s is None else spec.refresh_s * 1_000_000,
-        virtual_commit_us=500_000,
+        virtual_commit_us=1_000_000,
         snapshot_every=100_000 if spec.crash_every is not None else 10_000_000,
     )
     clock = VirtualClock() if spec.speed is None else RealClock(spec.speed)

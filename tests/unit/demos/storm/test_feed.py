@@ -27,6 +27,7 @@ from extrovert.demos.storm.records import (
     Customer,
     Delayed,
     Departed,
+    Destination,
     FlightEvent,
     Scheduled,
     Weather,
@@ -126,7 +127,13 @@ def test_a_flight_and_its_passengers_are_the_same_whichever_days_are_fed(
 
 
 def test_the_streams_hold_their_records(arrivals: list[Arrival]) -> None:
-    kinds = {"flight_events": FlightEvent, "customers": Customer, "bookings": Booking, "weather": Weather}
+    kinds = {
+        "flight_events": FlightEvent,
+        "destinations": Destination,
+        "customers": Customer,
+        "bookings": Booking,
+        "weather": Weather,
+    }
     assert {arrival.stream for arrival in arrivals} == set(kinds)
     assert all(arrival.data is None or isinstance(arrival.data, kinds[arrival.stream]) for arrival in arrivals)
 
