@@ -111,6 +111,7 @@ class Turning:
             else:
                 if attempt is not None:
                     attempt.drop()
+                turn.calls.clear()  # nobody answers these any more: joined later, they would be waited for without end
                 self.stale[turn] = None
 
     def _looked(self, turn: Running) -> Attempt | None:
