@@ -41,6 +41,7 @@ def main() -> int:
     scale = QUICK if options.quick else FULL
     if options.runs is not None:
         scale = msgspec.structs.replace(scale, runs=max(1, options.runs))
+    on = machine()
     figures: list[Figure] = []
     for name in options.names or BENCHES:
         print(f"{name} …", file=sys.stderr, flush=True)
@@ -49,7 +50,7 @@ def main() -> int:
         except WrongResult as error:
             print(f"Bench `{name}` came to a wrong result. {error}", file=sys.stderr)
             return 1
-    found = report(" ".join(["python -m bench", *sys.argv[1:]]), machine(), figures)
+    found = report(" ".join(["python -m bench", *sys.argv[1:]]), on, figures)
     if options.json:
         print(msgspec.json.encode(found).decode())
     else:

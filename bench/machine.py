@@ -15,10 +15,14 @@ __all__ = ["Machine", "machine"]
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """What ran a bench. `commit` ends in + where the tree had changes."""
+    """What ran a bench. `load` is how many processes wanted a core in the minute before; on a quiet machine, none.
+
+    `commit` ends in + where the tree had changes.
+    """
 
     processor: str
     cores: int
+    load: float
     memory_gb: int
     system: str
     python: str
@@ -32,6 +36,7 @@ def machine() -> Machine:
     return Machine(
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        load=round(os.getloadavg()[0], 1),
         memory_gb=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),

@@ -45,11 +45,11 @@ def show(found: Report) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("bench", "what"):
         table.add_column(name)
-    for name in ("median", "from", "to"):
+    for name in ("median", "lowest", "highest"):
         table.add_column(name, justify="right")
     table.add_column("unit")
     table.add_column("ratio", justify="right")
-    table.add_column("to")
+    table.add_column("beside")
     table.add_column("aim")
     before = ""
     for figure in found.figures:
@@ -71,6 +71,7 @@ def show(found: Report) -> None:
     console = Console(width=None if Console().is_terminal else 150)
     console.print(table)
     console.print(
-        f"{on.processor}, {on.cores} cores, {on.memory_gb} GB, {on.system}. Python {on.python}, msgspec {on.msgspec}, "
-        f"SQLite {on.sqlite}, commit {on.commit}. {found.command}, {len(found.figures[0].runs)} runs."
+        f"{on.processor}, {on.cores} cores, {on.memory_gb} GB, {on.system}, load {on.load} before. Python {on.python}, "
+        f"msgspec {on.msgspec}, SQLite {on.sqlite}, commit {on.commit}. {found.command}, "
+        f"{len(found.figures[0].runs)} runs."
     )

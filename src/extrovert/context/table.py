@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from operator import attrgetter, is_, ne
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, overload
 
 import msgspec
 
@@ -98,7 +98,10 @@ class Table(Generic[K, R]):
     def index(self, a: A, b: B, c: C, /) -> Index[tuple[A, B, C], R]: ...
     def index(self, *fields: Any) -> Any:
         """Declares an equality index: `by_route = flights.index(Flight.origin, Flight.destination)`."""
-        index: Index[Any, R] = Index(self.name, self._names(fields), self.key)
+        names = self._names(fields)
+        for name in names:
+            self._check_hashable(name)
+        index: Index[Any, R] = Index(self.name, names, self.key)
         self.indexes.append(index)
         return index
 
@@ -128,9 +131,19 @@ class Table(Generic[K, R]):
             raise DeclarationError(f"An index of table `{self.name}` names no field.")
         return names
 
+    def _kind(self, name: str) -> Any:
+        return next(field.type for field in msgspec.structs.fields(self.record) if field.name == name)
+
+    def _check_hashable(self, name: str) -> None:
+        kind = self._kind(name)
+        if not {get_origin(option) or option for option in (kind, *get_args(kind))}.isdisjoint((list, dict, set)):
+            raise DeclarationError(
+                f"An index of table `{self.name}` is over `{name}`, which is a list, dict or set, and these cannot be "
+                f"looked up. Index a field that holds one value, or a tuple."
+            )
+
     def _check_ordered(self, name: str) -> None:
-        kind = next(field.type for field in msgspec.structs.fields(self.record) if field.name == name)
-        if type(None) in get_args(kind):
+        if type(None) in get_args(self._kind(name)):
             raise DeclarationError(
                 f"A range index of table `{self.name}` is over `{name}`, which can be None, and None has no place in "
                 f"an order. Give the field a value that stands for none, or keep these rows in a table of their own."

@@ -39,8 +39,8 @@ END_OF_TIME_US = 1 << 62
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect.
 
-    `virtual_commit_us` is the window of the group commit in virtual time: how long after an entry the effects that wait
-    for its durability go on.
+    `virtual_commit_us` is the window of the group commit in virtual time: at its end, the effects that wait for the
+    durability of an entry in it go on.
     """
 
     seed: int = 0
@@ -72,8 +72,8 @@ class Engine:
         self.turning = Turning(self.shard)
         self.intake = Intake(self.shard)
         self.writing = Writing(self.shard, store)
-        delay_us = self.settings.virtual_commit_us if clock.virtual else 0
-        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, delay_us)
+        window_us = self.settings.virtual_commit_us if clock.virtual else 0
+        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.at_instant: Callable[[], None] | None = None
         self._timed: list[tuple[int, str, tuple[str, int], Call]] = []

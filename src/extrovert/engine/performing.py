@@ -24,14 +24,14 @@ RETRY_US = 1_000_000
 class Performing:
     """Takes effects from intent to outcome. The host says what is durable, and runs `perform` for what is `ready`.
 
-    An effect takes each of its two steps when the entry before it is durable and, in virtual time, `delay_us` old: the
-    disk has a latency there too, and it is always the same.
+    An effect takes each of its two steps when the entry before it is durable. In virtual time that is at the end of the
+    window of `window_us` in which the entry was made: a group commit there too, and always at the same times.
     """
 
-    def __init__(self, shard: Shard, effects: Mapping[str, Effect[Any]], delay_us: int) -> None:
+    def __init__(self, shard: Shard, effects: Mapping[str, Effect[Any]], window_us: int) -> None:
         self.shard = shard
         self.effects = effects
-        self.delay_us = delay_us
+        self.window_us = window_us
         self._intended: deque[tuple[int, int, str]] = deque()
         self._marked: deque[tuple[int, int, str]] = deque()
         self._retries: list[tuple[int, str]] = []
@@ -45,7 +45,7 @@ class Performing:
         """Takes up what decisions have intended since the last call."""
         intents = self.shard.fold.intents
         if intents:
-            self._intended.extend((p.since_us + self.delay_us, p.offset, p.key) for p in intents)
+            self._intended.extend((self._due_us(p.since_us), p.offset, p.key) for p in intents)
             intents.clear()
 
     def recover(self) -> None:
@@ -59,11 +59,15 @@ class Performing:
             if pending.state == "failed" and pending.retry_at_us is not None:
                 self._retries.append((pending.retry_at_us, pending.key))
             elif pending.state == "intended" or self._safe_to_go_on(pending):
-                self._intended.append((pending.since_us + self.delay_us, pending.offset, pending.key))
+                self._intended.append((self._due_us(pending.since_us), pending.offset, pending.key))
 
     def _safe_to_go_on(self, pending: Pending) -> bool:
         effect = self.effects.get(pending.effect)
         return effect is not None and (effect.idempotent or effect.reconcile is not None)
+
+    def _due_us(self, since_us: int) -> int:
+        """When the step after an entry of `since_us` is due."""
+        return since_us - since_us % self.window_us + self.window_us if self.window_us else since_us
 
     def next_us(self) -> int | None:
         """When the next step is due, were it durable."""
@@ -92,7 +96,8 @@ class Performing:
         if keys:
             offset = self.shard.fold.end
             self.shard.move_effects([EffectMoved(key, "performing") for key in keys])
-            self._marked.extend((now_us + self.delay_us, offset, key) for key in keys)
+            due_us = self._due_us(now_us)
+            self._marked.extend((due_us, offset, key) for key in keys)
 
     def ready(self, now_us: int, durable: int) -> list[Pending]:
         """Takes off the list what may be acted now."""

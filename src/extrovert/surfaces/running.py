@@ -51,11 +51,12 @@ def run(
 async def _run(place: Place, declared: Declared, out: Console) -> None:
     import asyncio
 
-    from extrovert.engine.hosting import opened
+    from extrovert.engine.hosting import opened, own_process
     from extrovert.surfaces.control import controlled
 
     app = str(place.reference())
     with opened(declared, place.data, app=app) as engine:
+        own_process()
         async with controlled(engine, place.data, app) as control:
             _stop_on_signals(engine, out)
             out.print(f"{declared.name} runs on {place.data}. Ctrl-C stops it.", soft_wrap=True)

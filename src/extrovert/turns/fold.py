@@ -256,6 +256,7 @@ class Fold:
 
     def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
         turn.watch({})
+        turn.parked = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)

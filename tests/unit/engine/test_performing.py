@@ -27,13 +27,13 @@ async def send(text: str) -> str:
 async def agent(turn: Turn, row: Row) -> None: ...
 
 
-def performing(delay_us: int = 0) -> tuple[Shard, Performing]:
+def performing(window_us: int = 0) -> tuple[Shard, Performing]:
     declared = app.declared()
     shard = Shard(declared.fold(), Options())
     wake = Wake("rows", 1, 0)
     body = Decided("agent:a@1", "agent", "a", wake, 1, "woken", [], effects=[Intent(0, "send", msgspec.Raw(b'["x"]'))])
     shard.log(body, lambda offset: shard.fold.decided(body, offset, shard.now_us))
-    made = Performing(shard, {effect.name: effect for effect in declared.effects}, delay_us)
+    made = Performing(shard, {effect.name: effect for effect in declared.effects}, window_us)
     made.take_intents()
     return shard, made
 
@@ -52,7 +52,7 @@ def test_an_intent_waits_until_it_is_durable() -> None:
 
 
 def test_each_step_waits_its_time() -> None:
-    _, effects = performing(delay_us=100)
+    _, effects = performing(window_us=100)
     assert effects.next_us() == 100
     assert effects.wants_durable(99) == 0
     effects.mark(99, durable=9)

@@ -5,14 +5,14 @@ This is what a user of Extrovert writes. Where the events come from is in `feed`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from extrovert import App, Refuse, Thinking, Turn, before
 from extrovert.demos.storm.network import network
 from extrovert.demos.storm.records import (
     Arrived,
+    Bookable,
     Booking,
     Cancelled,
     Case,
@@ -30,6 +30,7 @@ from extrovert.demos.storm.records import (
     Outcome,
     Rebooking,
     Scheduled,
+    Seats,
     Weather,
     Words,
 )
@@ -101,14 +102,23 @@ def is_late(flight: Flight) -> bool:
     return flight.departs_at - flight.scheduled_at >= TOO_LATE
 
 
-def bookable(destination: str) -> Iterator[tuple[Flight, int]]:
-    """The flights that one can still be rebooked to, earliest arrival first, with the number of seats left."""
-    for flight in sorted(bound_for[destination], key=lambda flight: (flight.arrives_at, flight.flight_id)):
+@app.view(over=destinations)
+def bookable(destination: Destination) -> Bookable | None:
+    """The flights that one can still be rebooked to, and the seats left on each."""
+    found: list[Seats] = []
+    for flight in bound_for[destination.code]:
         if flight.cancelled or flight.departed or is_late(flight) or not before(flight.departs_at - CLOSES):
             continue
         left = flight.seats - on_flight.count(flight.flight_id)
         if left > 0:
-            yield flight, left
+            option = Option(flight.flight_id, flight.origin, flight.departs_at, flight.arrives_at)
+            found.append(Seats(option, left))
+    found.sort(key=earliest_arrival)
+    return Bookable(tuple(found)) if found else None
+
+
+def earliest_arrival(seats: Seats) -> tuple[datetime, str]:
+    return seats.option.arrives_at, seats.option.flight_id
 
 
 @app.view(over=bookings)
@@ -129,26 +139,24 @@ def disrupted(booking: Booking) -> Disruption | None:
 @app.view(over=destinations)
 def choices(destination: Destination) -> Choices | None:
     """What can be offered. It tells that there is a seat, not how many: a prompt should not change with each sale."""
-    found: list[Option] = []
-    for flight, _ in bookable(destination.code):
-        found.append(Option(flight.flight_id, flight.origin, flight.departs_at, flight.arrives_at))
-        if len(found) == MOST_OPTIONS:
-            break
-    return Choices(tuple(found)) if found else None
+    found = bookable.get(destination.code)
+    return Choices(tuple(seats.option for seats in found.flights[:MOST_OPTIONS])) if found else None
 
 
 @app.view(over=destinations)
 def openings(destination: Destination) -> Opening | None:
     """Whom to call for the seats that nobody is being offered: as many as can be seated, by tier."""
     code = destination.code
-    open_flights = list(bookable(code))
-    seats = sum(left for _, left in open_flights) - standing.count((code, "called"))
+    found = bookable.get(code)
+    if found is None:
+        return None
+    seats = sum(flight.left for flight in found.flights) - standing.count((code, "called"))
     if seats <= 0:
         return None
     call = [booking.booking_id for booking in queue.under(code, "waiting", limit=seats)]
     seats -= len(call) + standing.count((code, "recalled"))
     if seats > 0 and standing.count((code, "late")):
-        earliest = open_flights[0][0].arrives_at
+        earliest = found.flights[0].option.arrives_at
         late = (booking for booking in queue.under(code, "late") if flights[booking.flight_id].arrives_at > earliest)
         call += [booking.booking_id for booking in islice(late, seats)]
     return Opening(code, tuple(call)) if call else None

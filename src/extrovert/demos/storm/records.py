@@ -9,6 +9,7 @@ from extrovert.core.record import Record
 
 __all__ = [
     "Arrived",
+    "Bookable",
     "Booking",
     "Cancelled",
     "Case",
@@ -26,6 +27,7 @@ __all__ = [
     "Outcome",
     "Rebooking",
     "Scheduled",
+    "Seats",
     "Weather",
     "Words",
 ]
@@ -158,8 +160,21 @@ class Option(Record):
     arrives_at: datetime
 
 
-class Choices(Record):
+class Seats(Record):
+    """A flight that could be taken, and how many seats are left on it."""
+
+    option: Option
+    left: int
+
+
+class Bookable(Record):
     """The flights to one destination with a seat left, earliest arrival first."""
+
+    flights: tuple[Seats, ...]
+
+
+class Choices(Record):
+    """What a passenger to one destination can be offered, earliest arrival first."""
 
     options: tuple[Option, ...]
 

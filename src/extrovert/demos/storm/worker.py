@@ -23,7 +23,7 @@ from extrovert.demos.storm.app import app
 from extrovert.demos.storm.feed import feed
 from extrovert.demos.storm.network import network
 from extrovert.engine.clock import RealClock, VirtualClock, wall_us
-from extrovert.engine.hosting import LOG, locked
+from extrovert.engine.hosting import LOG, locked, own_process
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 
@@ -118,6 +118,7 @@ async def _run(spec: Spec) -> None:
     network.open(data / MESSAGES)
     engine = Engine(declared, store, clock, settings)
     engine.start()
+    own_process()
     told_us = 0
 
     def progress(*, done: bool = False) -> Progress:
