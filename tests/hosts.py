@@ -147,7 +147,7 @@ def replayed(host: Host) -> Fold:
     fold = host.declared.fold()
     for entry in host.entries():
         fold.replay(entry)
-    fold.advance(host.fold.context.expiry.now_us)
+    fold.context.clock_is(host.fold.context.expiry.now_us)
     return fold
 
 

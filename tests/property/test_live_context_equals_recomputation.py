@@ -70,7 +70,7 @@ class Pair:
         self.context = LiveContext(declared.tables, declared.views)
         self.model = Model()
         self.offset = 0
-        self.context.advance(BEGIN_US)
+        self.context.clock_is(BEGIN_US)
 
     def do(self, op: Op) -> None:
         context = self.context
@@ -91,10 +91,12 @@ class Pair:
         context.settle()
 
     def until(self, at_us: int) -> None:
-        while self.context.advance(at_us):
-            self.offset += 1  # as an engine would by what follows from it
+        while (due_us := self.context.expiry.next_us()) is not None and due_us <= at_us:
+            self.offset += 1
             self.context.offset = self.offset
+            self.context.passed(due_us)
             self.context.settle()
+        self.context.clock_is(at_us)
         self.model.at_us = at_us
 
     def places(self) -> Iterator[tuple[Readable, Any]]:

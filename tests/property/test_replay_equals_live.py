@@ -23,14 +23,14 @@ def replayed(life: Life) -> Fold:
     fold = life.declared.fold()
     for entry in life.store.entries():
         fold.replay(entry)
-    fold.advance(life.engine.shard.fold.context.expiry.now_us)
+    fold.context.clock_is(life.engine.shard.fold.context.expiry.now_us)
     return fold
 
 
 def recovered(life: Life) -> Fold:
     """The state by the newest snapshot and the tail, at the time of the live one."""
     fold = recover(life.declared, life.store)
-    fold.advance(life.engine.shard.fold.context.expiry.now_us)
+    fold.context.clock_is(life.engine.shard.fold.context.expiry.now_us)
     return fold
 
 

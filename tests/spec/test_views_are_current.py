@@ -203,7 +203,7 @@ async def test_what_expires_wakes_agents() -> None:
     with World(app) as world:
         world.hand_in("seats", Seats("F1", 2), Seats("F2", 1))
         await world.advance(timedelta(minutes=90))
-        assert [one.id for one in world.decisions(close)] == ["close:F2@2"]
+        assert [one.id for one in world.decisions(close)] == ["close:F2@3"]
         await world.advance(timedelta(minutes=30))
         assert [one.id.split("@")[0] for one in world.decisions(close)] == ["close:F2", "close:F1"]
 

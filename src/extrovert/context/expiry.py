@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any
@@ -43,6 +44,7 @@ class ExpiryState(Readable):
             heappop(self._moments)
         return self._moments[0] if self._moments else None
 
-    def expire(self) -> dict[Watcher, None]:
-        """Takes the earliest moment off the list and returns those who wait for it."""
-        return self.watchers.get(heappop(self._moments), {})
+    def expired(self) -> Iterator[dict[Watcher, None]]:
+        """Takes the moments that have come off the list; gives those who wait for each."""
+        while self._moments and self._moments[0] <= self.now_us:
+            yield self.watchers.get(heappop(self._moments), {})

@@ -96,19 +96,19 @@ class LiveContext:
             node.view.quarantine[node.key] = "views that read each other do not come to rest"
         self.stale_nodes = {}
 
-    def advance(self, now_us: int) -> bool:
-        """Moves the clock to the next expiry not after `now_us`, or to `now_us`; True if something expired."""
-        due = self.expiry.next_us()
-        if due is None or due > now_us:
-            self.expiry.now_us = max(self.expiry.now_us, now_us)
-            if self.copies is not None:
-                self.copies.at(self.expiry.now_us)
-            return False
+    def clock_is(self, now_us: int) -> None:
+        """It is `now_us`. Where a moment that somebody waits for has come, `passed` is to be called before."""
+        self.expiry.now_us = max(self.expiry.now_us, now_us)
         if self.copies is not None:
-            self.copies.at(due - 1)
-        self.expiry.now_us = max(self.expiry.now_us, due)
-        self.touch(self.expiry.expire())
-        return True
+            self.copies.at(self.expiry.now_us)
+
+    def passed(self, now_us: int) -> None:
+        """All moments up to `now_us` have come: touches who waits for them."""
+        if self.copies is not None:
+            self.copies.at(now_us - 1)
+        self.expiry.now_us = max(self.expiry.now_us, now_us)
+        for watchers in self.expiry.expired():
+            self.touch(watchers)
 
     def take_touched(self) -> list[Watcher]:
         """Who has to look again, in the same order in each run."""

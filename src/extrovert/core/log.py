@@ -27,6 +27,7 @@ __all__ = [
     "Events",
     "Failed",
     "Intent",
+    "Passed",
     "ReadNote",
     "Retried",
     "Wake",
@@ -82,6 +83,10 @@ class Retried(_Part, tag="retried", tag_field="kind"):
     agent: str = ""
     key: Any = None
     events: list[tuple[int, msgspec.Raw]] = []
+
+
+class Passed(_Part, tag="passed", tag_field="kind"):
+    """A moment has come that a view or a turn waited for: what read `before` of it finds something else from here on."""
 
 
 class Wake(_Part):
@@ -246,7 +251,7 @@ class EffectStep(_Part, tag="effects", tag_field="kind"):
     moves: list[EffectMoved]
 
 
-Body = Events | Dead | Retried | Attempted | Answered | Decided | Ended | Failed | EffectStep
+Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from extrovert.context.copies import Copies
-from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Retried
+from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Passed, Retried
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Request
 from extrovert.turns.turn import Place
@@ -89,9 +89,13 @@ class Shard:
         return result
 
     def advance(self, now_us: int) -> None:
-        """The time is now `now_us`."""
+        """The time is now `now_us`; the moments on the way that a view or a turn waits for pass one by one."""
+        context = self.fold.context
+        while (due_us := context.expiry.next_us()) is not None and due_us <= now_us:
+            self.now_us = max(self.now_us, due_us)
+            self.log(Passed(), lambda offset: self.fold.passed(offset, self.now_us))
         self.now_us = max(self.now_us, now_us)
-        self.fold.advance(self.now_us)
+        context.clock_is(self.now_us)
 
     # ---- what comes in
 

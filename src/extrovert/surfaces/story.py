@@ -22,6 +22,7 @@ from extrovert.core.log import (
     Failed,
     Intent,
     ReadNote,
+    Passed,
     Retried,
     Wake,
     Write,
@@ -114,8 +115,8 @@ class Act(Record):
 class Story(Record):
     """How a turn ended, and how it came to that. `outcome` is decided, gone, contended or failed.
 
-    Its wake was due at `due_at`: because of the change `wake`, at once or when the turn `after` had ended; or, where
-    `wake` is None, because a moment passed that `woken_by` looks at. `took_ms` is from then to the end,
+    Its wake was due at `due_at`: because of the change `wake` (None where that cannot be told) of what `woken_by` names,
+    at once or when the turn `after` had ended. `took_ms` is from then to the end,
     `context_age_ms` how long ago the sources were last heard.
     """
 
@@ -233,6 +234,8 @@ class _Teller:
             by = f"decision `{body.turn}`"
         elif isinstance(body, Retried):
             by = f"dead letter {body.letter}, taken up again"
+        elif isinstance(body, Passed):
+            by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
 
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:

@@ -94,7 +94,7 @@ def _wake(out: Console, story: Story) -> None:
     for event in story.events:
         out.print(f"  @{event.offset} {moment(event.at)}  {_from(event)}", soft_wrap=True)
     if change is None:
-        out.print(f"  the clock: at {moment(story.due_at)} {plain(story.woken_by)} changed", soft_wrap=True)
+        out.print(f"  a change of {plain(story.woken_by)}, due at {moment(story.due_at)}", soft_wrap=True)
     elif not story.events:
         woken_by = f"a change of {plain(story.woken_by)} at @{change.offset} {moment(change.at)}"
         out.print(f"  {woken_by}: {_from(change)}", soft_wrap=True)

@@ -23,6 +23,7 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
+    Passed,
     Retried,
     Wake,
     is_null,
@@ -79,7 +80,7 @@ class Fold:
         """Applies an entry that is in the log already. Raises `CorruptionError` where it cannot follow."""
         if entry.offset != self.end:
             raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
-        self.advance(entry.at_us)
+        self.context.clock_is(entry.at_us)
         try:
             self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
@@ -114,15 +115,17 @@ class Fold:
                 self.failed(body, offset, at_us)
             case Retried():
                 self.retried(body, offset, at_us)
+            case Passed():
+                self.passed(offset, at_us)
             case Dead():
                 pass
 
     # ---- one method per kind of entry
 
-    def advance(self, now_us: int) -> None:
-        """Moves the clock, stopping at each moment that a view or a turn waits for."""
-        while self.context.advance(now_us):
-            self.settle(self.end - 1, self.context.expiry.now_us)
+    def passed(self, offset: int, at_us: int) -> None:
+        """A moment that a view or a turn waits for has come."""
+        self.context.passed(at_us)
+        self.settle(offset, at_us)
 
     def events(self, body: Events, records: list[Any], offset: int, at_us: int) -> list[tuple[int, str]]:
         """Folds a batch of events; returns (place, cause) for those that a table could not take."""

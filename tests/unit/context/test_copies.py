@@ -35,19 +35,19 @@ def test_it_holds_what_was_true_when_it_was_due_though_nobody_looked_then() -> N
     live = context()
     rows = live.tables["rows"]
     rows.put("a", Row("a", 1), 1)
-    live.advance(120)
+    live.passed(120)
     rows.put("a", Row("a", 2), 2)
     assert live.copies is not None
     assert live.copies.at(130).look(rows, "a") == (Row("a", 1), 1)
-    live.advance(200)
+    live.clock_is(200)
     assert live.copies.at(200).look(rows, "a") == (Row("a", 2), 2)
 
 
 def test_it_reads_the_clock_as_it_was() -> None:
     live = context()
-    live.advance(150)
+    live.clock_is(150)
     assert live.copies is not None
     copy = live.copies.at(150)
-    live.advance(190)
+    live.clock_is(190)
     assert copy.look(live.expiry, 120) == (True, True)
     assert copy.look(live.expiry, 100) == (False, False)

@@ -78,14 +78,14 @@ def test_a_batch_in_which_a_key_comes_twice_ends_with_the_last() -> None:
         assert live.views["double"].values == {"a": 14}
 
 
-def test_the_clock_stops_at_each_moment_that_is_waited_for() -> None:
+def test_a_moment_that_has_come_touches_who_waits_for_it() -> None:
     live = context()
-    for moment in (10, 20):
-        live.expiry.watch(moment, Witness(moment))
-    stops: list[int] = []
-    while live.advance(25):
-        stops.append(live.expiry.now_us)
-    assert stops == [10, 20]
-    assert live.expiry.now_us == 25
-    assert not live.advance(5)
+    early, late = Witness(10), Witness(20)
+    live.expiry.watch(10, early)
+    live.expiry.watch(20, late)
+    live.passed(10)
+    assert live.take_touched() == [early]
+    live.passed(25)
+    assert live.take_touched() == [late]
+    live.clock_is(5)
     assert live.expiry.now_us == 25

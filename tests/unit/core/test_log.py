@@ -20,6 +20,7 @@ from extrovert.core.log import (
     Events,
     Failed,
     ReadNote,
+    Passed,
     Retried,
     Wake,
     Write,
@@ -31,6 +32,7 @@ BODIES: list[Any] = [
     Events("flights", [msgspec.Raw(b'{"flight_id":"F1"}')], "tower", 5),
     Dead("flights", "no good", raw="{", line=4),
     Retried(9),
+    Passed(),
     Attempted("a:F1@3", "a", "F1", 1, "woken", asks=[ASK], wake=WAKE),
     Answered("a:F1@3", "cafe", 0, msgspec.Raw(b"17")),
     Decided(
@@ -57,7 +59,7 @@ def test_a_body_reads_back(body: Any) -> None:
 def test_a_body_says_its_kind_first() -> None:
     kinds = [msgspec.json.encode(body)[: len(b'{"kind":"') + 3] for body in BODIES]
     assert kinds == [
-        b'{"kind":"' + kind for kind in (b"eve", b"dea", b"ret", b"att", b"ans", b"dec", b"end", b"fai", b"eff")
+        b'{"kind":"' + kind for kind in (b"eve", b"dea", b"ret", b"pas", b"att", b"ans", b"dec", b"end", b"fai", b"eff")
     ]
 
 

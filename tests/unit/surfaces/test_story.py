@@ -217,8 +217,9 @@ async def test_a_wake_by_the_clock_is_told_so(world: World) -> None:
     await world.send(late_calls, LateCall("L1", world.now + SECOND))
     await world.advance(2 * SECOND)
     story = story_of(world, "call_late:L1")
-    assert (story.wake, story.due_at) == (None, world.now - SECOND)
-    assert "the clock: at 2026-01-01 00:00:01.000 overdue changed" in told(story)
+    assert story.wake is not None
+    assert (story.wake.by, story.wake.at, story.due_at) == ("the passing of time", *[world.now - SECOND] * 2)
+    assert "a change of overdue at @2 2026-01-01 00:00:01.000: the passing of time" in told(story)
 
 
 async def test_a_refused_answer_is_told(world: World) -> None:

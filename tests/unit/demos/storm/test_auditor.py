@@ -557,7 +557,7 @@ def test_a_passenger_who_waits_while_a_seat_stands_empty_is_lost(status: str, fo
     forgery.rewrite(offset, body)
     assert wrong(forgery.directory) == {}
     late_one = {"flight_id": "F10", "origin": "EWR", "destination": "MIA", "seats": 1}
-    times = {"departs_at": "2013-02-09T12:00:00Z", "arrives_at": "2013-02-09T15:00:00Z"}
+    times = {"departs_at": "2013-02-12T12:00:00Z", "arrives_at": "2013-02-12T15:00:00Z"}
     event = {"type": "Scheduled", "carrier": "XX", "number": 10, **late_one, **times}
     forgery.append({"kind": "events", "stream": "flight_events", "data": [event]})
     assert wrong(forgery.directory) == {"lost_wakes": 1}
