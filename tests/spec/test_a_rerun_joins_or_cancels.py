@@ -201,3 +201,14 @@ async def test_without_validation_the_same_app_sells_a_seat_twice(tmp_path: Path
     host.hand_in(bookings, *(Booking(f"B{number}", "F9") for number in range(4)))
     await host.settle()
     assert host.row(seats, "F1") == Seats("F1", -3)
+
+
+async def test_a_call_that_a_crash_cut_off_is_not_joined(tmp_path: Path) -> None:
+    """It changes what it would ask, the engine dies, and then what it had asked is what it would ask once more."""
+    host = await begun(tmp_path, Rule(first, 2))
+    host.hand_in(seats, Seats("F1", 0))
+    host.flush()
+    host.crash()
+    host.hand_in(seats, Seats("F1", 5))
+    await host.settle()
+    assert host.row(seats, "F1") == Seats("F1", 4)

@@ -12,6 +12,7 @@ from extrovert.context.index import IndexState, RangeIndexState
 from extrovert.context.reads import Readable, Watcher
 from extrovert.context.table import Table, TableState
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
+from extrovert.core.zones import without_zone
 
 __all__ = ["LiveContext"]
 
@@ -136,6 +137,9 @@ def _folded(table: TableState, key: Any, record: Any) -> Any:
         record = declared.fold(row, record)
         if record is not None and (not isinstance(record, declared.record) or table.key_of(record) != key):
             raise ValueError(f"its fold made {record!r} of an event of `{key}`; it must be that row, or None")
+        wrong = without_zone(record, declared.record)
+        if wrong:
+            raise ValueError(f"its fold made a row of an event of `{key}` of which {wrong}")
     if row is not None and record is not None and declared.turns_own:
         return record.but(**{name: getattr(row, name) for name in declared.turns_own})
     if key in table.by_turns and not declared.turns_own:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from operator import attrgetter, is_, ne
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args, get_origin, overload
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from extrovert.context.index import Index, IndexState, RangeIndex, RangeIndexState
+from extrovert.context.indexable import check_indexable
 from extrovert.context.reads import Readable, scope
 from extrovert.core.errors import DeclarationError, MissingRow
 from extrovert.core.record import Record
@@ -100,7 +99,7 @@ class Table(Generic[K, R]):
         """Declares an equality index: `by_route = flights.index(Flight.origin, Flight.destination)`."""
         names = self._names(fields)
         for name in names:
-            self._check_hashable(name)
+            check_indexable(self.name, self.record, name, ordered=False)
         index: Index[Any, R] = Index(self.name, names, self.key)
         self.indexes.append(index)
         return index
@@ -120,7 +119,7 @@ class Table(Generic[K, R]):
         """
         names = self._names(fields)
         for name in names:
-            self._check_ordered(name)
+            check_indexable(self.name, self.record, name, ordered=True)
         index: RangeIndex[Any, R] = RangeIndex(self.name, names, self.key)
         self.indexes.append(index)
         return index
@@ -130,24 +129,6 @@ class Table(Generic[K, R]):
         if not names:
             raise DeclarationError(f"An index of table `{self.name}` names no field.")
         return names
-
-    def _kind(self, name: str) -> Any:
-        return next(field.type for field in msgspec.structs.fields(self.record) if field.name == name)
-
-    def _check_hashable(self, name: str) -> None:
-        kind = self._kind(name)
-        if not {get_origin(option) or option for option in (kind, *get_args(kind))}.isdisjoint((list, dict, set)):
-            raise DeclarationError(
-                f"An index of table `{self.name}` is over `{name}`, which is a list, dict or set, and these cannot be "
-                f"looked up. Index a field that holds one value, or a tuple."
-            )
-
-    def _check_ordered(self, name: str) -> None:
-        if type(None) in get_args(self._kind(name)):
-            raise DeclarationError(
-                f"A range index of table `{self.name}` is over `{name}`, which can be None, and None has no place in "
-                f"an order. Give the field a value that stands for none, or keep these rows in a table of their own."
-            )
 
 
 class TableState(Readable):

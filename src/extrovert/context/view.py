@@ -129,8 +129,14 @@ class ViewState(Readable):
 
     def _set(self, key: Any, value: Any) -> None:
         old = self.values.get(key)
-        if old == value:
-            return
+        try:
+            if old == value:
+                return
+        except Exception as error:
+            self.quarantine[key] = f"its values cannot be compared: {type(error).__name__}: {error}"
+            if old is None:
+                return
+            value = None
         context = self.context
         if context.copies is not None:
             context.copies.keep_value(self, key)

@@ -86,7 +86,7 @@ class Retried(_Part, tag="retried", tag_field="kind"):
 
 
 class Passed(_Part, tag="passed", tag_field="kind"):
-    """A moment has come that a view or a turn waited for: what read `before` of it finds something else from here on."""
+    """A moment has come that a view or a turn waited for: from here on `before` of it is not true any more."""
 
 
 class Wake(_Part):

@@ -70,6 +70,7 @@ class Calls:
         async def work() -> None:
             try:
                 outcome: msgspec.Raw | Exception = await self._work(call)
+                msgspec.json.decode(outcome)  # what is no JSON would make the log unreadable
             except Exception as error:
                 outcome = error
             self._tasks.pop(place, None)

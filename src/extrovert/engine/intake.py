@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from itertools import chain, islice
 from operator import attrgetter
@@ -17,6 +16,7 @@ from extrovert.context.stream import Stream
 from extrovert.core.errors import DeclarationError, InputError
 from extrovert.core.event import Arrival
 from extrovert.core.log import Dead, Events
+from extrovert.core.zones import moments, without_zone
 from extrovert.engine.shard import Shard
 
 __all__ = ["Intake", "Report"]
@@ -52,7 +52,7 @@ class Intake:
         self.shard = shard
         self._streams = shard.fold.streams
         self._decoders = {name: msgspec.json.Decoder(s.event) for name, s in self._streams.items()}
-        self._times = {name: _time_fields(s.event) for name, s in self._streams.items()}
+        self._times = {name: moments(s.event) for name, s in self._streams.items()}
         self._zones = {name: _zones(times) for name, times in self._times.items()}
 
     def stream(self, name: str) -> Stream[Any]:
@@ -165,12 +165,9 @@ class Intake:
         self._check_times(stream, record)
 
     def _check_times(self, stream: Stream[Any], record: Any) -> None:
-        for field in self._times[stream.name].get(type(record), ()):  # pyright: ignore[reportUnknownArgumentType]
-            value = getattr(record, field)
-            if isinstance(value, datetime) and value.tzinfo is None:
-                raise InputError(
-                    stream.name, f"`{field}` is {value.isoformat()}, without a time zone; add Z or an offset"
-                )
+        wrong = without_zone(record, stream.event)
+        if wrong:
+            raise InputError(stream.name, wrong)
 
     def arrivals(self, source: str, arrivals: Sequence[Arrival], position: int) -> Report:
         """Takes in a source's arrivals of one moment; `position` is that after the last of them."""
@@ -245,24 +242,6 @@ def _all_good_keys(keys: Sequence[Any]) -> bool:
     return min(lengths) > 0 and max(lengths) <= MAX_KEY
 
 
-def _zones(times: dict[type, tuple[str, ...]]) -> list[Callable[[Any], Any]]:
+def _zones(times: Mapping[type, tuple[str, ...]]) -> list[Callable[[Any], Any]]:
     """What takes the zone from each of the time fields."""
     return [attrgetter(f"{field}.tzinfo") for field in dict.fromkeys(chain(*times.values()))]
-
-
-def _time_fields(event: Any) -> dict[type, tuple[str, ...]]:
-    """The fields of each record type of a stream that can hold a moment."""
-    found: dict[type, tuple[str, ...]] = {}
-    info = msgspec.inspect.type_info(event)
-    for kind in info.types if isinstance(info, msgspec.inspect.UnionType) else (info,):
-        if isinstance(kind, msgspec.inspect.StructType):
-            fields = tuple(field.name for field in kind.fields if _holds_time(field.type))
-            if fields:
-                found[kind.cls] = fields
-    return found
-
-
-def _holds_time(kind: msgspec.inspect.Type) -> bool:
-    if isinstance(kind, msgspec.inspect.UnionType):
-        return any(_holds_time(option) for option in kind.types)
-    return isinstance(kind, msgspec.inspect.DateTimeType)

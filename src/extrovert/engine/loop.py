@@ -106,9 +106,7 @@ class Engine:
         yielded = wall_us()
         while not self._stopping:
             self.instant()
-            failure = self._failure or self.writing.failure
-            if failure is not None:
-                raise failure
+            self._check()
             if self._ready:
                 await self._perform_ready()
                 continue
@@ -129,6 +127,12 @@ class Engine:
                 self.clock.move_to(next_us)
             else:
                 await self._wait(next_us)
+        self._check()
+
+    def _check(self) -> None:
+        failure = self._failure or self.writing.failure
+        if failure is not None:
+            raise failure
 
     def stop(self) -> None:
         """Makes `run` return after the present instant."""

@@ -36,6 +36,8 @@ from extrovert.turns.turn import Place, Turn
 __all__ = ["Turning"]
 
 NONE = msgspec.Raw(b"null")
+MOST_TURNS = 1_000
+"""How many turns one step begins before the host may see to sources, effects and signals again."""
 
 
 class Turning:
@@ -49,21 +51,30 @@ class Turning:
         self.stale: dict[Running, None] = {}
         self.retrying: dict[Running, None] = {}
         self.reruns = 0
+        self.more = False
+        self._room = 0
 
     # ---- driven by the host
 
     def step(self) -> None:
-        """Does all that is due now: looks again where reads changed, tries failed turns again, admits wakes."""
-        more = True
-        while more:  # what a turn commits can wake the agents before it, or change what a waiting turn read
+        """Does what is due now: looks again where reads changed, tries failed turns again, admits wakes.
+
+        What a turn commits can wake others, or itself, and so on: `more` says that there was no end to it yet, and that
+        the host should come again when it has seen to everything else.
+        """
+        self._room = MOST_TURNS
+        self.more = True
+        while self.more and self._room > 0:
             if self.stale or self.fold.context.touched:
                 self._recheck()
             if self.retrying:
                 self._retry()
-            more = self._admit()
+            self.more = self._admit()
 
     def next_us(self) -> int | None:
         """The earliest time at which `step` has something to do that is known now; None: nothing is."""
+        if self.more:
+            return self.shard.now_us
         moments = [book.next_us() for book in self.fold.books.values()]
         moments.append(self.fold.context.expiry.next_us())
         if self.stale:
@@ -158,11 +169,12 @@ class Turning:
         admitted = False
         for book in self.fold.books.values():
             book.release(self.shard.now_us)
-            while book.due and len(book.running) < book.agent.concurrency:
+            while book.due and len(book.running) < book.agent.concurrency and self._room > 0:
                 key = book.next_key()
                 if key is None:
                     break
                 admitted = True
+                self._room -= 1
                 self._attempt(self.fold.begin(book, key, self.shard.now_us), "woken")
         return admitted
 

@@ -21,8 +21,8 @@ from extrovert.core.log import (
     Events,
     Failed,
     Intent,
-    ReadNote,
     Passed,
+    ReadNote,
     Retried,
     Wake,
     Write,
@@ -115,8 +115,8 @@ class Act(Record):
 class Story(Record):
     """How a turn ended, and how it came to that. `outcome` is decided, gone, contended or failed.
 
-    Its wake was due at `due_at`: because of the change `wake` (None where that cannot be told) of what `woken_by` names,
-    at once or when the turn `after` had ended. `took_ms` is from then to the end,
+    Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
+    names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
     `context_age_ms` how long ago the sources were last heard.
     """
 

@@ -15,6 +15,7 @@ from extrovert.core.errors import TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
+from extrovert.core.zones import without_zone
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.request import Answer, Refusal, Request
 from extrovert.turns.scope import TurnScope
@@ -123,6 +124,9 @@ class Turn:
             if not isinstance(record, wanted):
                 raise TypeError(f"it is a {type(record).__name__}")
             msgspec.json.decode(canonical(record), type=wanted)
+            wrong = without_zone(record, wanted)
+            if wrong:
+                raise ValueError(wrong)
         except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
             raise TurnError(f"Agent `{self.agent}` gave {to} a record that it cannot hold: {error}.") from error
 

@@ -7,6 +7,7 @@ comes in while a turn runs is compared when it has ended, so nothing is lost and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, time
 from heapq import heappop, heappush
 from itertools import compress
 from typing import Any
@@ -50,7 +51,7 @@ class WakeBook:
             return str(version)
         try:
             return fingerprint(canonical(value))
-        except (TypeError, ValueError, OverflowError):
+        except Exception:
             return str(version)
 
     def wants(self, value: Any) -> bool:
@@ -193,10 +194,24 @@ class WakeBook:
             return ()
         try:
             place = self.agent.order(value)
+            return (1,) if place is None else (0, _comparable(place))
         except Exception:
-            place = None
-        return (1,) if place is None else (0, place)
+            return (1,)
 
     def _withdraw(self, key: Any) -> None:
         self.due.pop(key, None)
         self._ranks.pop(key, None)
+
+
+def _comparable(place: Any) -> Any:
+    """A place that can be compared with every other one: first by type, and all numbers are of one. Raises what
+    comparing it with itself raises."""
+    if isinstance(place, tuple | list):
+        return "tuple", tuple(map(_comparable, place))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(place, int | float):
+        if place != place:
+            raise ValueError("nan has no place in an order")
+        return "", place
+    assert not place < place
+    zone = isinstance(place, datetime | time) and place.tzinfo is not None
+    return f"{type(place).__name__}{' with a zone' if zone else ''}", place

@@ -72,3 +72,33 @@ def test_a_value_goes_with_its_row() -> None:
     live.settle()
     assert live.views["stacked"].values == {"a": 1}
     assert list(live.views["base"].nodes) == ["a"]
+
+
+class Prickly:
+    """Compares with nothing."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("do not compare me")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_values_that_cannot_be_compared_are_quarantined() -> None:
+    app = App("app")
+    rows = app.table("rows", Row, key=Row.key)
+
+    @app.view(over=rows)
+    def prickly(row: Row) -> object:
+        return Prickly() if row.value else "smooth"
+
+    declared = app.declared()
+    live = LiveContext(declared.tables, declared.views)
+    view = live.views["prickly"]
+    put(live, 1, Row("a", 1), Row("b", 0))
+    assert view.values == {"b": "smooth"}
+    put(live, 3, Row("b", 1))
+    assert view.values == {}
+    assert set(view.quarantine) == {"a", "b"}
+    assert view.quarantine["b"] == "its values cannot be compared: RuntimeError: do not compare me"
+    put(live, 4, Row("b", 0))
+    assert (view.values, set(view.quarantine)) == ({"b": "smooth"}, {"a"})

@@ -105,3 +105,14 @@ async def test_what_is_cancelled_has_no_outcome() -> None:
     await calls.close()
     assert not calls.outstanding
     assert outcomes == []
+
+
+async def test_an_answer_that_is_no_json_is_an_error() -> None:
+    async def rubbish(request: Request) -> msgspec.Raw:
+        return msgspec.Raw(b'{"a":')
+
+    outcomes: list[Outcome] = []
+    calls = Calls({"policy:first": rubbish})
+    calls.start(call(), outcomes.append)
+    await until(lambda: bool(outcomes))
+    assert isinstance(outcomes[0][1], msgspec.DecodeError)

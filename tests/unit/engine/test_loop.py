@@ -13,7 +13,7 @@ from extrovert.engine.clock import RealClock
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.testing.world import START
-from tests.hosts import Host, Rule
+from tests.hosts import Host, Rule, serving, until
 
 
 class Row(Record):
@@ -110,3 +110,18 @@ async def test_a_bug_stops_it(tmp_path: Path) -> None:
         await engine.run()
     await engine.close()
     engine.store.close()
+
+
+async def test_agents_that_wake_themselves_without_end_leave_the_loop_free(tmp_path: Path) -> None:
+    made = App("app")
+    rows = made.table("rows", Row, key=Row.key)
+
+    @made.agent(wakes_on=rows)
+    async def again(turn: Turn, row: Row) -> None:
+        turn.put(rows, row.but(number=row.number + 1))
+
+    async with serving(made, tmp_path) as engine:
+        engine.intake.lines("rows", b'{"key":"a"}\n{"key":"b"}')
+        engine.nudge()
+        await until(lambda: engine.shard.fold.end > 5_000)
+    assert min(row.number for row in engine.shard.fold.context.tables["rows"].rows.values()) > 1_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from extrovert.core.log import Wake
@@ -212,3 +212,20 @@ def test_the_end_of_an_earlier_rest_does_not_end_a_later_one() -> None:
     assert wakes.next_key() is None
     wakes.release(190)
     assert wakes.next_key() == "F1"
+
+
+def test_places_of_different_types_stand_beside_each_other() -> None:
+    wakes = book(order=itself)
+    there = datetime(2026, 1, 1, tzinfo=UTC)
+    places = ["b", 2, (1, "x"), "a", (1, 2.5), 1.5, there.replace(tzinfo=None), there, [1], ["a"]]
+    for offset, place in enumerate(places, start=1):
+        wakes.value_is(offset, place, offset, offset)
+    order = [1.5, 2, places[6], places[7], "a", "b", [1], (1, 2.5), (1, "x"), ["a"]]
+    assert [places[key - 1] for key in served(wakes)] == order
+
+
+def test_what_compares_with_nothing_comes_last() -> None:
+    wakes = book(order=itself)
+    for offset, place in enumerate([{"a": 1}, float("nan"), 7], start=1):
+        wakes.value_is(offset, place, offset, offset)
+    assert served(wakes) == [3, 1, 2]
