@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import types
-import typing
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overload
 
-import msgspec
 from typing_extensions import TypeForm
 
+from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
+from extrovert.core.declaring import accepts_none, add, check_key, hints, records
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import TimedSource
 from extrovert.core.record import Record
@@ -52,15 +51,16 @@ class App:
         self._policies: dict[str, Policy[Any]] = {}
         self._effects: dict[str, Effect[Any]] = {}
         self._sources: dict[str, TimedSource] = {}
+        self._operators: dict[str, DeclaredOperator] = {}
 
     # ---- context
 
     def stream(self, name: str, event: TypeForm[T], *, key: Any) -> Stream[T]:
         """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share."""
-        for record in _records(f"Stream `{name}`", event):
-            _check_key(f"Stream `{name}`", record, field_name(f"Stream `{name}`", record, key))
+        for record in records(f"Stream `{name}`", event):
+            check_key(f"Stream `{name}`", record, field_name(f"Stream `{name}`", record, key))
         stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__)
-        return _add(self._streams, "stream", name, stream)
+        return add(self._streams, "stream", name, stream)
 
     @overload
     def table(
@@ -103,7 +103,7 @@ class App:
         """
         where = f"Table `{name}`"
         key_name = field_name(where, record, key)
-        _check_key(where, record, key_name)
+        check_key(where, record, key_name)
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         if key_name in owned:
             raise DeclarationError(f"{where}: turns cannot own its key, `{key_name}`.")
@@ -122,7 +122,7 @@ class App:
         else:
             fed = True
         table: Table[Any, R] = Table(name, record, key_name, stream=source.name, fed=fed, fold=fold, turns_own=owned)
-        return _add(self._tables, "table", name, table)
+        return add(self._tables, "table", name, table)
 
     def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
         """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.
@@ -132,13 +132,13 @@ class App:
 
         def declare(function: Callable[[R], V | None]) -> View[K, V]:
             name = function.__name__
-            return _add(self._views, "view", name, View[K, V](name, over.name, function))
+            return add(self._views, "view", name, View[K, V](name, over.name, function))
 
         return declare
 
     def source(self, source: TimedSource) -> None:
         """Declares a source that feeds streams of this app."""
-        _add(self._sources, "source", source.name, source)
+        add(self._sources, "source", source.name, source)
 
     # ---- agents
 
@@ -198,11 +198,11 @@ class App:
                 function,
                 source=source,
                 on=wakes_on.name,
-                declines_none=source == "stream" or not _accepts_none(name, function),
+                declines_none=source == "stream" or not accepts_none(name, function),
                 model=f"policy:{model.name}" if isinstance(model, Policy) else (model or ""),
                 **options,
             )
-            return _add(self._agents, "agent", name, agent)
+            return add(self._agents, "agent", name, agent)
 
         return declare
 
@@ -221,7 +221,7 @@ class App:
             parameters = list(inspect.signature(function).parameters)
             if not 1 <= len(parameters) <= 2:
                 raise DeclarationError(f"Policy `{name}` must take (facts) or (facts, refusals).")
-            facts = _hints("Policy", name, function).get(parameters[0])
+            facts = hints("Policy", name, function).get(parameters[0])
             policy = Policy(
                 name,
                 function,
@@ -229,7 +229,7 @@ class App:
                 sees_refusals=len(parameters) == 2,
                 thinks=thinks,
             )
-            return _add(self._policies, "policy", name, policy)
+            return add(self._policies, "policy", name, policy)
 
         return declare if function is None else declare(function)
 
@@ -262,9 +262,9 @@ class App:
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Effect `{name}` must be an `async def`.")
-            hints = _hints("Effect", name, function)
+            types = hints("Effect", name, function)
             parameters = inspect.signature(function).parameters
-            arguments = [hints.get(one, Any) for one in parameters if one != "idempotency_key"]
+            arguments = [types.get(one, Any) for one in parameters if one != "idempotency_key"]
             takes_key = "idempotency_key" in parameters
             if idempotent and not takes_key:
                 raise DeclarationError(f"Effect `{name}` is declared idempotent, but takes no `idempotency_key`.")
@@ -277,7 +277,7 @@ class App:
                 reconcile=reconcile,
                 max_tries=max_tries,
             )
-            return _add(self._effects, "effect", name, effect)
+            return add(self._effects, "effect", name, effect)
 
         return declare if function is None else declare(function)
 
@@ -308,6 +308,7 @@ class App:
             agents=list(self._agents.values()),
             effects=list(self._effects.values()),
             sources=list(self._sources.values()),
+            operators=list(self._operators.values()),
             answerers=answerers,
         )
 
@@ -318,47 +319,3 @@ class App:
 
         async with hosted(self.declared(), Path(data), **settings) as engine:
             yield engine
-
-
-def _add(known: dict[str, Any], kind: str, name: str, declared: Any) -> Any:
-    if not name or not all(part.isidentifier() for part in name.split("-")):
-        raise DeclarationError(f"`{name}` is no name for a {kind}: use letters, digits, `_` and `-`.")
-    if name in known:
-        raise DeclarationError(f"There are two {kind}s named `{name}`. Rename one.")
-    known[name] = declared
-    return declared
-
-
-def _records(where: str, event: Any) -> list[type[Record]]:
-    options: tuple[Any, ...] = typing.get_args(event) if isinstance(event, types.UnionType) else (event,)
-    for option in options:
-        if not (isinstance(option, type) and issubclass(option, Record)):
-            raise DeclarationError(f"{where}: {option!r} is not a Record.")
-    if len(options) > 1 and any(option.__struct_config__.tag is None for option in options):
-        raise DeclarationError(f"{where}: the records of a union need tags: `class Delayed(Record, tag=True)`.")
-    return list(options)
-
-
-def _check_key(where: str, record: type[Record], name: str) -> None:
-    info = msgspec.inspect.type_info(record)
-    assert isinstance(info, msgspec.inspect.StructType)
-    kind = next(field.type for field in info.fields if field.name == name)
-    if not isinstance(kind, msgspec.inspect.StrType | msgspec.inspect.IntType):
-        raise DeclarationError(f"{where}: its key `{name}` must be a `str` or an `int`.")
-
-
-def _hints(kind: str, name: str, function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function)
-    except NameError as error:
-        raise DeclarationError(
-            f"{kind} `{name}`: {error}. Its annotations are read when it is declared; import their names at run time."
-        ) from error
-
-
-def _accepts_none(name: str, function: Callable[..., Any]) -> bool:
-    parameters = list(inspect.signature(function).parameters)
-    if len(parameters) != 2:
-        raise DeclarationError(f"Agent `{name}` must take two parameters: (turn, value).")
-    hint = _hints("Agent", name, function).get(parameters[1], Any)
-    return hint is None or type(None) in typing.get_args(hint)

@@ -77,8 +77,9 @@ class Pair:
         match op:
             case Upsert():
                 context.offset = self.offset + len(op.cells)
-                context.fold(op.table, [cell.key for cell in op.cells], list(op.cells), self.offset + 1)
+                first = self.offset + 1
                 self.offset += len(op.cells)
+                context.fold(op.table, [cell.key for cell in op.cells], list(op.cells), range(first, self.offset + 1))
                 for cell in op.cells:
                     self.model.tables[op.table][cell.key] = (cell.key, cell.group, cell.value)
             case Delete():
@@ -94,7 +95,7 @@ class Pair:
         while (due_us := self.context.expiry.next_us()) is not None and due_us <= at_us:
             self.offset += 1
             self.context.offset = self.offset
-            self.context.passed(due_us)
+            self.context.passed(due_us, self.offset)
             self.context.settle()
         self.context.clock_is(at_us)
         self.model.at_us = at_us

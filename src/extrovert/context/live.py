@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
 from extrovert.context.index import IndexState, RangeIndexState
+from extrovert.context.operator import DeclaredOperator, Operator
 from extrovert.context.reads import Readable, Watcher
 from extrovert.context.table import Table, TableState
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.zones import without_zone
 
-__all__ = ["LiveContext"]
+__all__ = ["LiveContext", "Produced"]
 
 _NoneType = type(None)
+
+
+class Produced(NamedTuple):
+    """An event that an operator made, with the offset of what it follows from."""
+
+    stream: str
+    record: Any
+    offset: int
 
 
 class LiveContext:
@@ -26,7 +36,12 @@ class LiveContext:
     a view that went there and back has not changed. Watchers that are not views (running turns) gather in `touched`.
     """
 
-    def __init__(self, tables: Iterable[Table[Any, Any]], views: Sequence[View[Any, Any]]) -> None:
+    def __init__(
+        self,
+        tables: Iterable[Table[Any, Any]],
+        views: Sequence[View[Any, Any]],
+        operators: Iterable[DeclaredOperator] = (),
+    ) -> None:
         self.offset = 0
         self.expiry = ExpiryState()
         self.copies: Copies | None = None
@@ -47,6 +62,14 @@ class LiveContext:
         self.feeds: dict[str, list[TableState]] = {}
         for state in self.tables.values():
             self.feeds.setdefault(state.declared.stream, []).append(state)
+        self.operators: dict[str, Operator] = {}
+        self.followers: dict[str, list[Operator]] = {}
+        self.produced: list[Produced] = []
+        self._alarms: list[tuple[int, str]] = []
+        for operator in operators:
+            self.operators[operator.name] = state = operator.begin(self)
+            for stream in operator.on:
+                self.followers.setdefault(stream, []).append(state)
 
     def readables(self) -> Iterable[Readable]:
         """Everything that can be read and has a name in the ledger."""
@@ -63,26 +86,57 @@ class LiveContext:
             else:
                 self.touched[watcher] = None
 
-    def fold(self, stream: str, keys: list[Any], records: list[Any], offset: int) -> list[tuple[int, str]]:
-        """Folds a batch of a stream's records (None: tombstone) into the tables fed by it.
+    def fold(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        """Folds a batch of a stream's records (None: tombstone) into the tables fed by it, and has operators follow.
 
-        Returns (place in the batch, cause) for each record that a table could not take.
+        Returns (place in the batch, cause) for each record that a table or an operator could not take.
         """
+        failures = self._fold_tables(stream, keys, records, offsets)
+        for operator in self.followers.get(stream, ()):
+            self.offset = offsets[-1]
+            failures += operator.take(stream, keys, records, offsets)
+        return failures
+
+    def _fold_tables(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> list[tuple[int, str]]:
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
             plain = declared.fold is None and not declared.turns_own and not table.by_turns
             if plain and _NoneType not in set(map(type, records)):
-                self.offset = offset + len(keys) - 1
-                table.put_many(keys, records, offset)
+                self.offset = offsets[-1]
+                table.put_many(keys, records, offsets)
             else:
-                for place, (key, record) in enumerate(zip(keys, records, strict=True)):
-                    self.offset = offset + place
+                for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
+                    self.offset = offset
                     try:
-                        table.put(key, _folded(table, key, record), offset + place)
+                        table.put(key, _folded(table, key, record), offset)
                     except Exception as error:
                         failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
         return failures
+
+    def produce(self, stream: str, record: Any, offset: int) -> None:
+        """An operator makes an event on a stream of its own; it is delivered when all that led to it is folded."""
+        self.produced.append(Produced(stream, record, offset))
+
+    def take_produced(self) -> list[Produced]:
+        """What operators have produced since the last call, in order."""
+        produced, self.produced = self.produced, []
+        return produced
+
+    def wake_at(self, at_us: int, operator: str) -> None:
+        """The operator of this name wants to be told when it is `at_us`."""
+        heappush(self._alarms, (at_us, operator))
+
+    def next_us(self) -> int | None:
+        """The earliest moment that a view, a turn or an operator waits for."""
+        waited_us = self.expiry.next_us()
+        if not self._alarms:
+            return waited_us
+        return self._alarms[0][0] if waited_us is None else min(waited_us, self._alarms[0][0])
 
     def settle(self) -> None:
         """Re-evaluates what is stale until nothing is: views that others read included."""
@@ -103,13 +157,19 @@ class LiveContext:
         if self.copies is not None:
             self.copies.at(self.expiry.now_us)
 
-    def passed(self, now_us: int) -> None:
-        """All moments up to `now_us` have come: touches who waits for them."""
+    def passed(self, now_us: int, offset: int) -> None:
+        """All moments up to `now_us` have come, as the entry at `offset` says: tells who waits for them."""
+        self.offset = offset
         if self.copies is not None:
             self.copies.at(now_us - 1)
         self.expiry.now_us = max(self.expiry.now_us, now_us)
         for watchers in self.expiry.expired():
             self.touch(watchers)
+        due: dict[str, None] = {}
+        while self._alarms and self._alarms[0][0] <= now_us:
+            due[heappop(self._alarms)[1]] = None
+        for operator in due:
+            self.operators[operator].passed(offset)
 
     def take_touched(self) -> list[Watcher]:
         """Who has to look again, in the same order in each run."""

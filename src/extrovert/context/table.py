@@ -189,20 +189,20 @@ class TableState(Readable):
         self.whole.version = offset
         self._tell(key, row)
 
-    def put_many(self, keys: Sequence[Any], rows: Sequence[Any], offset: int) -> None:
-        """Writes rows (none is None) at the offsets from `offset` on: in the end the same as `put` one by one.
+    def put_many(self, keys: Sequence[Any], rows: Sequence[Any], offsets: Sequence[int]) -> None:
+        """Writes rows (none is None) at their offsets: in the end the same as `put` one by one.
 
         Who reads is told once for the batch, so of two rows of one key only the last is seen.
         """
         if self.context.copies is not None or len(keys) < SMALL:
-            for step, (key, row) in enumerate(zip(keys, rows, strict=True)):
-                self.put(key, row, offset + step)
+            for key, row, offset in zip(keys, rows, offsets, strict=True):
+                self.put(key, row, offset)
             return
         latest = dict(zip(keys, rows, strict=True))
         self._move_in_indexes(latest)
         self.rows.update(latest)
-        self.versions.update(dict(zip(keys, range(offset, offset + len(keys)), strict=True)))
-        self.whole.version = offset + len(keys) - 1
+        self.versions.update(zip(keys, offsets, strict=True))
+        self.whole.version = offsets[-1]
         self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)

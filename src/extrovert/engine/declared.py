@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -30,11 +31,12 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     agents: Sequence[Agent[Any]]
     effects: Sequence[Effect[Any]]
     sources: Sequence[TimedSource]
+    operators: Sequence[DeclaredOperator] = ()
     answerers: Callable[[int], dict[str, Answerer]]
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
-        return Fold(self.streams, self.tables, self.views, self.agents)
+        return Fold(self.streams, self.tables, self.views, self.agents, self.operators)
 
     def fingerprint(self) -> str:
         """Changes when rows folded by an earlier version of this app would not be the same now."""
@@ -42,6 +44,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             canonical([t.name, t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold)])
             for t in self.tables
         ]
+        parts += [canonical([o.name, o.definition]) for o in self.operators]
         return fingerprint(*parts)
 
 

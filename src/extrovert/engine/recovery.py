@@ -58,6 +58,7 @@ class _Snapshot(msgspec.Struct):
     books: dict[str, _Book]
     running: list[_Turn]
     outbox: list[Pending]
+    operators: dict[str, msgspec.Raw] = {}
 
 
 def recover(declared: Declared, store: Store) -> Fold:
@@ -113,6 +114,7 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
         books=books,
         running=[_turn(turn, raw) for turn in fold.running.values()],
         outbox=list(fold.outbox.pending.values()),
+        operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
     )
     return encode(shot)
 
@@ -149,6 +151,8 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
             state.put(state.key_of(row), row, version)
         state.by_turns.update(table.by_turns)
         state.whole.version = table.version
+    for name, saved in shot.operators.items():
+        context.operators[name].load(bytes(saved))
     context.settle()
     context.take_changes()
     for name, versions in shot.views.items():

@@ -86,12 +86,21 @@ class Shard:
         result = apply(offset)
         self.fold.moved(offset + count, self.now_us)
         self.unwritten.append(Entry(offset, self.now_us, _KINDS[type(body)], count, raw, wall() - started, about))
+        if self.fold.spoiled:
+            self._bury_spoiled()
         return result
+
+    def _bury_spoiled(self) -> None:
+        """Keeps what operators made of events and nobody could take."""
+        spoiled, self.fold.spoiled = self.fold.spoiled, []
+        for made, cause in spoiled:
+            raw = _encode(made.record).decode()
+            self.bury(Dead(stream=made.stream, cause=cause, raw=raw, event=made.offset))
 
     def advance(self, now_us: int) -> None:
         """The time is now `now_us`; the moments on the way that a view or a turn waits for pass one by one."""
         context = self.fold.context
-        while (due_us := context.expiry.next_us()) is not None and due_us <= now_us:
+        while (due_us := context.next_us()) is not None and due_us <= now_us:
             self.now_us = max(self.now_us, due_us)
             self.log(Passed(), lambda offset: self.fold.passed(offset, self.now_us))
         self.now_us = max(self.now_us, now_us)

@@ -76,7 +76,7 @@ class Turning:
         if self.more:
             return self.shard.now_us
         moments = [book.next_us() for book in self.fold.books.values()]
-        moments.append(self.fold.context.expiry.next_us())
+        moments.append(self.fold.context.next_us())
         if self.stale:
             moments += [turn.checked_us + self.options.recheck_us for turn in self.stale]
         if self.retrying:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from extrovert.context.live import LiveContext
+from extrovert.context.live import LiveContext, Produced
+from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -43,7 +46,8 @@ class Fold:
     """Tables, views, wakes, running turns, the outbox and the sources' positions.
 
     `end` is the next free offset and `at_us` the time of the latest entry. `intents` collects the effects that the
-    entries applied since it was last emptied have intended.
+    entries applied since it was last emptied have intended, `spoiled` the events that operators made and that could not
+    be taken, with their causes.
     """
 
     def __init__(
@@ -52,8 +56,9 @@ class Fold:
         tables: Sequence[Table[Any, Any]],
         views: Sequence[View[Any, Any]],
         agents: Iterable[Agent[Any]],
+        operators: Iterable[DeclaredOperator] = (),
     ) -> None:
-        self.context = LiveContext(tables, views)
+        self.context = LiveContext(tables, views, operators)
         self.streams = {stream.name: stream for stream in streams}
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
@@ -61,6 +66,7 @@ class Fold:
         self.outbox = Outbox()
         self.positions: dict[str, int] = {}
         self.intents: list[Pending] = []
+        self.spoiled: list[tuple[Produced, str]] = []
         self.end = 1
         self.at_us = 0
         self._by_source: dict[tuple[str, str], list[WakeBook]] = {}
@@ -88,6 +94,7 @@ class Fold:
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
                 f"Was a stream, table or agent renamed, or a field changed?"
             ) from error
+        self.spoiled.clear()  # each has its dead letter in the log
         self.moved(entry.offset + entry.count, entry.at_us)
 
     def moved(self, end: int, at_us: int) -> None:
@@ -124,22 +131,44 @@ class Fold:
 
     def passed(self, offset: int, at_us: int) -> None:
         """A moment that a view or a turn waits for has come."""
-        self.context.passed(at_us)
+        self.context.passed(at_us, offset)
+        self._deliver_produced(at_us)
         self.settle(offset, at_us)
 
     def events(self, body: Events, records: list[Any], offset: int, at_us: int) -> list[tuple[int, str]]:
         """Folds a batch of events; returns (place, cause) for those that a table could not take."""
         stream = self.streams[body.stream]
         keys = body.keys if body.keys is not None else list(map(stream.key_of, records))
-        failures = self.context.fold(stream.name, keys, records, offset)
-        for book in self._by_source.get(("stream", stream.name), ()):
-            for place, (key, record) in enumerate(zip(keys, records, strict=True)):
-                if record is not None:
-                    book.event_came(key, record, offset + place, at_us)
+        failures: list[tuple[int, str]] = []
+        if records:
+            failures = self._deliver(stream.name, keys, records, range(offset, offset + len(records)), at_us)
+            self._deliver_produced(at_us)
         if body.position is not None:
             self.positions[body.source] = body.position
-        self.settle(offset + len(records) - 1, at_us)
+        self.settle(offset + max(1, len(records)) - 1, at_us)
         return failures
+
+    def _deliver(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], at_us: int
+    ) -> list[tuple[int, str]]:
+        """Folds a batch of one stream and wakes the agents on it; returns (place, cause) of what could not be taken."""
+        failures = self.context.fold(stream, keys, records, offsets)
+        for book in self._by_source.get(("stream", stream), ()):
+            for key, record, offset in zip(keys, records, offsets, strict=True):
+                if record is not None:
+                    book.event_came(key, record, offset, at_us)
+        return failures
+
+    def _deliver_produced(self, at_us: int) -> None:
+        """Delivers what operators made of what was delivered, and what they make of that."""
+        while produced := self.context.take_produced():
+            for name, made in groupby(produced, itemgetter(0)):
+                batch = list(made)
+                stream = self.streams[name]
+                records = [one.record for one in batch]
+                offsets = [one.offset for one in batch]
+                for place, cause in self._deliver(name, list(map(stream.key_of, records)), records, offsets, at_us):
+                    self.spoiled.append((batch[place], cause))
 
     def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -195,10 +224,9 @@ class Fold:
         failures: list[tuple[int, str]] = []
         for step, emitted in enumerate(body.emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
-            failed = context.fold(emitted.to, [emitted.key], [event], offset + step)
+            failed = self._deliver(emitted.to, [emitted.key], [event], [offset + step], at_us)
             failures += [(step - 1, cause) for _, cause in failed]
-            for book in self._by_source.get(("stream", emitted.to), ()):
-                book.event_came(emitted.key, event, offset + step, at_us)
+            self._deliver_produced(at_us)
             self.settle(offset + step, at_us)
         return failures
 

@@ -35,7 +35,7 @@ def test_it_holds_what_was_true_when_it_was_due_though_nobody_looked_then() -> N
     live = context()
     rows = live.tables["rows"]
     rows.put("a", Row("a", 1), 1)
-    live.passed(120)
+    live.passed(120, 1)
     rows.put("a", Row("a", 2), 2)
     assert live.copies is not None
     assert live.copies.at(130).look(rows, "a") == (Row("a", 1), 1)

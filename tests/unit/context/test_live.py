@@ -38,7 +38,8 @@ def context() -> LiveContext:
 
 
 def put(live: LiveContext, *rows: Row) -> None:
-    live.fold("rows", [row.key for row in rows], list(rows), live.offset + 1)
+    first = live.offset + 1
+    live.fold("rows", [row.key for row in rows], list(rows), range(first, first + len(rows)))
     live.settle()
 
 
@@ -83,9 +84,9 @@ def test_a_moment_that_has_come_touches_who_waits_for_it() -> None:
     early, late = Witness(10), Witness(20)
     live.expiry.watch(10, early)
     live.expiry.watch(20, late)
-    live.passed(10)
+    live.passed(10, 1)
     assert live.take_touched() == [early]
-    live.passed(25)
+    live.passed(25, 2)
     assert live.take_touched() == [late]
     live.clock_is(5)
     assert live.expiry.now_us == 25

@@ -60,7 +60,7 @@ def test_listeners_hear_of_each_row(size: int) -> None:
     rows.listeners.append(listen)
     keys = [f"k{number % 7}" for number in range(size)]
     batch = [Row(key, number) for number, key in enumerate(keys)]
-    rows.put_many(keys, batch, 1)
+    rows.put_many(keys, batch, range(1, 1 + len(keys)))
     assert heard == list(zip(keys, batch, strict=True))
     assert rows.whole.version == size
 

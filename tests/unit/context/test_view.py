@@ -35,7 +35,7 @@ def context() -> LiveContext:
 def put(live: LiveContext, offset: int, *rows: Row) -> None:
     evaluated.clear()
     live.offset = offset
-    live.fold("rows", [row.key for row in rows], list(rows), offset)
+    live.fold("rows", [row.key for row in rows], list(rows), range(offset, offset + len(rows)))
     live.settle()
 
 

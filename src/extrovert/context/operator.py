@@ -1,0 +1,62 @@
+"""Operators: what follows streams and the passing of time, and makes rows and events of its own.
+
+Derived streams, windows, patterns and schedules are operators. Like tables they are folds of what is applied, in the
+same step: what they make hangs on nothing but the log, so it is not logged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from extrovert.context.live import LiveContext
+
+__all__ = ["DeclaredOperator", "Failure", "Operator"]
+
+Failure = tuple[int, str]
+"""The place in a batch of a record that could not be taken, and why."""
+
+
+class DeclaredOperator(Protocol):
+    """An operator as declared: which streams it follows, and a definition that differs where results may."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def on(self) -> Sequence[str]: ...
+
+    @property
+    def definition(self) -> str: ...
+
+    def begin(self, context: LiveContext) -> Operator:
+        """Its state in one live context, empty."""
+        ...
+
+
+class Operator(Protocol):
+    """An operator's state in one live context.
+
+    It writes rows with `context.tables[its own].put(key, row, offset)`, makes events with `context.produce`, and asks
+    to be told of a moment with `context.wake_at`. Its time is `context.expiry.now_us`. It must not raise: what a
+    user's function raises is a failure of that record.
+    """
+
+    def take(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> Sequence[Failure]:
+        """Follows a batch of a stream's records (None: tombstone), each with the offset that it came at."""
+        ...
+
+    def passed(self, offset: int) -> None:
+        """A moment has come that was asked for; `offset` is that of the entry that says so."""
+        ...
+
+    def save(self) -> bytes:
+        """The state as JSON, for a snapshot. What lies in tables is not part of it."""
+        ...
+
+    def load(self, state: bytes) -> None:
+        """Takes up a saved state, and asks again for the moments that it waits for."""
+        ...
