@@ -41,7 +41,7 @@ def measure(scale: Scale) -> list[Figure]:
     declared = app.declared()
     context = LiveContext(declared.tables, declared.views)
     made = [Row(f"R{number:05}", f"G{number // EACH:04}", number) for number in range(ROWS)]
-    context.fold("rows", [row.row_id for row in made], made, 1)
+    context.fold("rows", [row.row_id for row in made], made, range(1, 1 + len(made)))
     context.settle()
     row_ids = [row.row_id for row in made]
     groups = sorted({row.group for row in made})

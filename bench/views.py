@@ -85,8 +85,13 @@ def _figure(scale: Scale, what: str, ours: Callable[[], float], reference: Calla
 def _filled(flights_: list[Flight], bookings_: list[Booking]) -> LiveContext:
     declared = app.declared()
     context = LiveContext(declared.tables, declared.views)
-    context.fold("flights", [flight.flight_id for flight in flights_], flights_, 1)
-    context.fold("bookings", [booking.booking_id for booking in bookings_], bookings_, 1 + len(flights_))
+    context.fold("flights", [flight.flight_id for flight in flights_], flights_, range(1, 1 + len(flights_)))
+    context.fold(
+        "bookings",
+        [booking.booking_id for booking in bookings_],
+        bookings_,
+        range(1 + len(flights_), 1 + len(flights_) + len(bookings_)),
+    )
     context.settle()
     context.take_changes()
     return context
@@ -105,7 +110,7 @@ def _flips(flips: int) -> float:
         for flip in range(flips):
             flight = flight.but(cancelled=not flight.cancelled)
             offset += 1
-            context.fold("flights", ["F0"], [flight], offset)
+            context.fold("flights", ["F0"], [flight], [offset])
             context.settle()
             expect("views that changed", len(context.take_changes()), DEPENDANTS)
             expect("views with a value", len(context.views["trouble"].values), 0 if flip % 2 else DEPENDANTS)
@@ -133,7 +138,9 @@ def _changes(rows: int) -> float:
     offset = context.offset + 1
     with spent() as took:
         for start in range(0, rows, 100):
-            context.fold("bookings", keys[start : start + 100], changed[start : start + 100], offset + start)
+            batch = slice(start, start + 100)
+            offsets = range(offset + start, offset + start + len(keys[batch]))
+            context.fold("bookings", keys[batch], changed[batch], offsets)
             context.settle()
     _check(context, known, changed)
     return rows / took.wall_s
