@@ -51,7 +51,9 @@ class Rule:
 class Host:
     """Runs `app` on the log at `path`. `engine` is the engine of the present life; effects are really performed."""
 
-    def __init__(self, app: App, path: Path, answerers: Mapping[str, Answerer] | None = None, **settings: Any) -> None:
+    def __init__(
+        self, app: App, path: Path | None, answerers: Mapping[str, Answerer] | None = None, **settings: Any
+    ) -> None:
         self.declared = _answering(app, answerers)
         self.path = path
         self.settings = Settings(**settings)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overlo
 
 from typing_extensions import TypeForm
 
+from extrovert.context.derived import Derived
+from extrovert.context.flow import Flow
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
@@ -55,12 +57,23 @@ class App:
 
     # ---- context
 
-    def stream(self, name: str, event: TypeForm[T], *, key: Any) -> Stream[T]:
-        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share."""
+    def stream(
+        self, name: str, event: TypeForm[T], *, key: Any, source: Flow[T] | Stream[T] | None = None
+    ) -> Stream[T]:
+        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
+
+        With a `source` it is derived: `app.stream("delays", Delay, key=Delay.flight_id, source=events.map(delay_of))`.
+        Its functions are pure; an event of which one raises goes to the dead letters.
+        """
         for record in records(f"Stream `{name}`", event):
             check_key(f"Stream `{name}`", record, field_name(f"Stream `{name}`", record, key))
-        stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__)
-        return add(self._streams, "stream", name, stream)
+        flow = source.flow() if isinstance(source, Stream) else source
+        made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
+        stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__, made_by=made_by)
+        add(self._streams, "stream", name, stream)
+        if flow is not None:
+            self._operators[f"stream {name}"] = Derived(stream, flow)
+        return stream
 
     @overload
     def table(

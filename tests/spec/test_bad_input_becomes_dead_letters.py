@@ -13,9 +13,10 @@ import pytest
 
 from extrovert import App, Arrival, DeclarationError, Record, Turn
 from extrovert.connectors.replay import Replay
+from extrovert.core.keys import MAX_KEY
 from extrovert.core.log import Dead
 from extrovert.core.time import to_us
-from extrovert.engine.intake import MAX_KEY, MAX_LINE
+from extrovert.engine.intake import MAX_LINE
 from extrovert.testing import World
 from extrovert.testing.world import START
 from tests.hosts import Host, replayed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from itertools import chain, islice
 from operator import attrgetter
@@ -15,6 +15,7 @@ import msgspec
 from extrovert.context.stream import Stream
 from extrovert.core.errors import DeclarationError, InputError
 from extrovert.core.event import Arrival
+from extrovert.core.keys import all_good_keys
 from extrovert.core.log import Dead, Events
 from extrovert.core.zones import moments, without_zone
 from extrovert.engine.shard import Shard
@@ -22,7 +23,6 @@ from extrovert.engine.shard import Shard
 __all__ = ["Intake", "Report"]
 
 MAX_LINE = 1 << 20
-MAX_KEY = 512
 BATCH = 128
 """How many lines make one entry: few enough that records are still in the processor's cache when they are applied."""
 
@@ -61,6 +61,8 @@ class Intake:
         if found is None:
             known = ", ".join(sorted(self._streams)) or "none"
             raise DeclarationError(f"There is no stream `{name}`. This app has: {known}.")
+        if found.made_by:
+            raise DeclarationError(f"Nothing can be sent to stream `{name}`: its events are made by {found.made_by}.")
         return found
 
     def lines(self, name: str, text: bytes, *, source: str = "", first_line: int = 1) -> Report:
@@ -98,7 +100,7 @@ class Intake:
                 text.decode()
             records = list(map(self._decoders[stream.name].decode, lines))
             keys = list(map(stream.key_of, records))
-            return (records, keys) if _all_good_keys(keys) and self._have_zones(stream, records) else None
+            return (records, keys) if all_good_keys(keys) and self._have_zones(stream, records) else None
         except (ValueError, InputError, RecursionError):
             return None
 
@@ -108,9 +110,7 @@ class Intake:
         try:
             return all(all(map(zone, records)) for zone in zones)
         except AttributeError:  # not each record has each of these fields
-            for record in records:
-                self._check_times(stream, record)
-            return True
+            return not any(without_zone(record, stream.event) for record in records)
 
     def _one_by_one(
         self, stream: Stream[Any], lines: list[bytes], source: str, first_line: int, since_us: int
@@ -157,15 +157,7 @@ class Intake:
 
     def check(self, stream: Stream[Any], record: Any) -> None:
         """What types cannot say: a usable key, times with a zone. Raises `InputError`."""
-        key = stream.key_of(record)
-        if not _good_keys((key,)):
-            raise InputError(
-                stream.name, f"the key `{stream.key}` must be a whole number or 1 to {MAX_KEY} characters of text"
-            )
-        self._check_times(stream, record)
-
-    def _check_times(self, stream: Stream[Any], record: Any) -> None:
-        wrong = without_zone(record, stream.event)
+        wrong = stream.wrong(record)
         if wrong:
             raise InputError(stream.name, wrong)
 
@@ -228,18 +220,6 @@ def _too_deep(raw: bytes) -> bool:
         if depth > MAX_DEPTH:
             return True
     return False
-
-
-def _good_keys(keys: Iterable[Any]) -> bool:
-    return all((type(key) is str and 0 < len(key) <= MAX_KEY) or type(key) is int for key in keys)
-
-
-def _all_good_keys(keys: Sequence[Any]) -> bool:
-    """The same as `_good_keys`, quick for many keys that are all text."""
-    if set(map(type, keys)) != {str}:
-        return _good_keys(keys)
-    lengths = set(map(len, keys))
-    return min(lengths) > 0 and max(lengths) <= MAX_KEY
 
 
 def _zones(times: Mapping[type, tuple[str, ...]]) -> list[Callable[[Any], Any]]:

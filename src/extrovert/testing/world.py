@@ -112,13 +112,13 @@ class World:
 
     async def send(self, to: Table[Any, Any] | Stream[Any], *records: Any) -> Report:
         """Hands records in, as their source would, and lets the world run until nothing is under way."""
-        name = to.stream if isinstance(to, Table) else to.name
-        report = self.hand_in(name, *records)
+        report = self.hand_in(to, *records)
         await self.settle()
         return report
 
-    def hand_in(self, stream: str, *records: Any) -> Report:
-        """Hands records in without letting time pass."""
+    def hand_in(self, to: Table[Any, Any] | Stream[Any] | str, *records: Any) -> Report:
+        """Hands records in without letting time pass; `to` may also be a stream's name."""
+        stream = to if isinstance(to, str) else to.stream if isinstance(to, Table) else to.name
         self.engine.shard.advance(self.clock.now_us())
         return self.engine.intake.lines(stream, b"\n".join(canonical(record) for record in records))
 

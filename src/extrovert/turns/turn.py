@@ -109,6 +109,10 @@ class Turn:
 
     def emit(self, stream: Stream[T], event: T) -> None:
         """Appends an event to a stream when the turn commits."""
+        if stream.made_by:
+            raise TurnError(
+                f"Agent `{self.agent}` emitted to stream `{stream.name}`, whose events are made by {stream.made_by}."
+            )
         self._check(f"stream `{stream.name}`", event, stream.event)
         self.emitted.append((stream, event))
 
