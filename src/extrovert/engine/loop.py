@@ -24,6 +24,7 @@ from extrovert.engine.feeding import Feeding
 from extrovert.engine.intake import Intake
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover, snapshot
+from extrovert.engine.schema import check_schema, keep_schema
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
@@ -59,7 +60,9 @@ class Engine:
         self.store = store
         self.clock = clock
         self.settings = settings or Settings()
+        check_schema(declared, store)
         fold = recover(declared, store)
+        keep_schema(declared, store)
         self.feeding = Feeding(declared.sources if self.settings.acting else (), fold.positions)
         options = Options(
             seed=self.settings.seed,
