@@ -41,11 +41,13 @@ AgentFunction = Callable[[Turn, V], Coroutine[Any, Any, None]]
 class App:
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
-    What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later.
+    What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
+    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, strict_shards: bool = False) -> None:
         self.name = name
+        self.strict_shards = strict_shards
         self._streams: dict[str, Stream[Any]] = {}
         self._tables: dict[str, Table[Any, Any]] = {}
         self._views: dict[str, View[Any, Any]] = {}
@@ -58,18 +60,30 @@ class App:
     # ---- context
 
     def stream(
-        self, name: str, event: TypeForm[T], *, key: Any, source: Flow[T] | Stream[T] | None = None
+        self,
+        name: str,
+        event: TypeForm[T],
+        *,
+        key: Any,
+        source: Flow[T] | Stream[T] | None = None,
+        shard_by: Any = None,
     ) -> Stream[T]:
         """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
+
+        With strict shards, a turn that it wakes belongs to the shard of the event's `shard_by` (else of its key).
 
         With a `source` it is derived: `app.stream("delays", Delay, key=Delay.flight_id, source=events.map(delay_of))`.
         Its functions are pure; an event of which one raises goes to the dead letters.
         """
-        for record in records(f"Stream `{name}`", event):
-            check_key(f"Stream `{name}`", record, field_name(f"Stream `{name}`", record, key))
+        where, shard = f"Stream `{name}`", ""
+        for record in records(where, event):
+            check_key(where, record, field_name(where, record, key))
+            shard = "" if shard_by is None else field_name(where, record, shard_by)
         flow = source.flow() if isinstance(source, Stream) else source
         made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
-        stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__, made_by=made_by)
+        stream: Stream[T] = Stream(
+            name, event, key if isinstance(key, str) else key.__name__, made_by=made_by, shard_by=shard
+        )
         add(self._streams, "stream", name, stream)
         if flow is not None:
             self._operators[f"stream {name}"] = Derived(stream, flow)
@@ -85,6 +99,8 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
     ) -> Table[Any, R]: ...
     @overload
     def table(
@@ -96,6 +112,8 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
     ) -> Table[K, R]: ...
     def table(
         self,
@@ -106,13 +124,16 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
     ) -> Table[Any, R]:
         """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
 
         `source` is the stream that writes it: the latest event per key is the row, or what `fold(row | None, event)`
         returns. Without one, turns write it, and the stream of its own name can fill it; a row that a turn has written
         is then no longer taken from outside. `turns_own` names the fields of a sourced table that turns write and its
-        source does not.
+        source does not. With strict shards, rows of one value of `shard_by` (else of one key) are in one shard, and a
+        `replicated` table is in each.
         """
         where = f"Table `{name}`"
         key_name = field_name(where, record, key)
@@ -134,7 +155,19 @@ class App:
             fed = bool(owned)
         else:
             fed = True
-        table: Table[Any, R] = Table(name, record, key_name, stream=source.name, fed=fed, fold=fold, turns_own=owned)
+        if replicated and shard_by is not None:
+            raise DeclarationError(f"{where} is either replicated or sharded by a field, not both.")
+        table: Table[Any, R] = Table(
+            name,
+            record,
+            key_name,
+            stream=source.name,
+            fed=fed,
+            fold=fold,
+            turns_own=owned,
+            shard_by="" if shard_by is None else field_name(where, record, shard_by),
+            replicated=replicated,
+        )
         return add(self._tables, "table", name, table)
 
     def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
@@ -322,6 +355,7 @@ class App:
             effects=list(self._effects.values()),
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
+            strict_shards=self.strict_shards,
             answerers=answerers,
         )
 

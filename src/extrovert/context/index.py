@@ -11,6 +11,7 @@ from extrovert.context.reads import Readable, Watcher, scope
 from extrovert.core.record import Record
 
 if TYPE_CHECKING:
+    from extrovert.context.shards import Border
     from extrovert.context.table import TableState
 
 __all__ = ["Index", "IndexState", "Interval", "RangeIndex", "RangeIndexState", "keys_in"]
@@ -71,6 +72,9 @@ class IndexState(Readable):
             return 0
         versions = self.table.versions
         return tuple([versions[key] for key in bucket.in_order()])
+
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        border.reads(self.table.declared, f"index `{self.name}` at `{selector}`", value)
 
     @property
     def place_of(self) -> Callable[[Any], Any]:
@@ -159,6 +163,10 @@ class CountState(Readable):
         size = 0 if bucket is None else len(bucket.keys)
         return size, size
 
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        index = self.index
+        border.counts(index.table.declared, f"index `{self.name}` at `{selector}`", index.declared.fields, selector)
+
 
 class Interval(tuple[Any, Any, int | None]):
     """A selector of a range index: entries from `low` on, below `high`, at most `limit` of them.
@@ -238,6 +246,9 @@ class RangeIndexState(Readable):
         keys = keys_in(self.entries, selector)
         rows, versions = self.table.rows, self.table.versions
         return tuple([rows[key] for key in keys]), tuple([(key, versions[key]) for key in keys])
+
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        border.reads(self.table.declared, f"index `{self.name}` at `{list(selector)}`", value)
 
     @property
     def place_of(self) -> Callable[[Any], Any]:

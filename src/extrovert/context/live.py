@@ -41,7 +41,10 @@ class LiveContext:
         tables: Iterable[Table[Any, Any]],
         views: Sequence[View[Any, Any]],
         operators: Iterable[DeclaredOperator] = (),
+        *,
+        strict_shards: bool = False,
     ) -> None:
+        self.strict_shards = strict_shards
         self.offset = 0
         self.expiry = ExpiryState()
         self.copies: Copies | None = None

@@ -15,6 +15,7 @@ from extrovert.core.errors import TurnError
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
+    from extrovert.context.shards import Border
 
 __all__ = ["Look", "ReadSet", "Readable", "Scope", "Watcher", "changed", "current", "reading", "scope", "swap"]
 
@@ -49,6 +50,9 @@ class Readable:
         """The token alone; cheaper where the value costs something."""
         return self.look(selector)[1]
 
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        """Raises `ShardBreach` where what was found at `selector` lies beyond the border of the reader's shard."""
+
     def watch(self, selector: Any, watcher: Watcher) -> None:
         self.watchers.setdefault(selector, {})[watcher] = None
 
@@ -80,21 +84,25 @@ def current(reads: ReadSet) -> bool:
 class Scope:
     """Where reads happen: the context to look at, and the read set that records it (None: not recorded).
 
-    `label` names the reader in errors. A turn's scope adds its own writes on top (see `turns.scope`).
+    `label` names the reader in errors. A turn's scope adds its own writes on top (see `turns.scope`). Where shards are
+    strict, `border` is that of the reader's shard.
     """
 
-    __slots__ = ("context", "label", "reads")
+    __slots__ = ("border", "context", "label", "reads")
 
     def __init__(self, context: LiveContext, label: str, reads: ReadSet | None = None) -> None:
         self.context = context
         self.label = label
         self.reads = reads
+        self.border: Border | None = None
 
     def look(self, of: Readable, selector: Any) -> Any:
         """The value at `selector`, recorded."""
         value, token = of.look(selector)
         if self.reads is not None:
             self.reads[of, selector] = token
+        if self.border is not None:
+            of.visited(self.border, selector, value)
         return value
 
     def row(self, table: str, key: Any) -> Any:

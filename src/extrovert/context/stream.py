@@ -24,12 +24,13 @@ class Stream(Generic[T]):
     `made_by` says what makes its events; "" is whoever sends or emits them.
     """
 
-    def __init__(self, name: str, event: Any, key: str, *, made_by: str = "") -> None:
+    def __init__(self, name: str, event: Any, key: str, *, made_by: str = "", shard_by: str = "") -> None:
         self.name = name
         self.event = event
         self.key = key
         self.made_by = made_by
         self.key_of: Callable[[Any], Any] = attrgetter(key)
+        self.shard_of: Callable[[Any], Any] = attrgetter(shard_by or key)
         self._types: tuple[type, ...] = get_args(event) or (event,)
 
     def wrong(self, record: object) -> str:

@@ -15,6 +15,7 @@ from extrovert.core.record import Record
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
+    from extrovert.context.shards import Border
     from extrovert.context.view import ViewState
 
 __all__ = ["Fold", "Listener", "Table", "TableState", "field_name"]
@@ -58,6 +59,8 @@ class Table(Generic[K, R]):
         fed: bool = False,
         fold: Fold | None = None,
         turns_own: frozenset[str] = frozenset(),
+        shard_by: str = "",
+        replicated: bool = False,
     ) -> None:
         self.name = name
         self.record = record
@@ -66,6 +69,9 @@ class Table(Generic[K, R]):
         self.fed = fed
         self.fold = fold
         self.turns_own = turns_own
+        self.shard_by = shard_by or key
+        self.replicated = replicated
+        self.shard_of: Callable[[Any], Any] = attrgetter(self.shard_by)
         self.indexes: list[Index[Any, R] | RangeIndex[Any, R]] = []
 
     def __getitem__(self, key: K) -> R:
@@ -169,6 +175,9 @@ class TableState(Readable):
     def token(self, selector: Any) -> int:
         return self.versions.get(selector, 0)
 
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        border.reads(self.declared, f"row `{selector}` of table `{self.name}`", (value,))
+
     def put(self, key: Any, row: Any, offset: int) -> None:
         """Writes the row at `key` (None deletes) and touches whoever read it, directly or through an index."""
         old = self.rows.get(key)
@@ -260,6 +269,9 @@ class WholeTable(Readable):
 
     def token(self, selector: Any) -> int:
         return self.version
+
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        border.reads(self.table.declared, f"all of table `{self.name}`", value)
 
 
 def _index_state(index: Index[Any, Any] | RangeIndex[Any, Any], table: TableState) -> IndexState | RangeIndexState:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from extrovert.context.reads import Readable, ReadSet, Scope, scope, swap
+from extrovert.context.shards import EVERYWHERE, Border
 from extrovert.core.errors import MissingRow
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class ViewState(Readable):
     def token(self, selector: Any) -> int:
         return self.versions.get(selector, 0)
 
+    def visited(self, border: Border, selector: Any, value: Any) -> None:
+        border.reads(self.table.declared, f"view `{self.name}` at `{selector}`", (self.table.rows.get(selector),))
+
     def row_changed(self, key: Any) -> None:
         """The row under `key` came, changed or went."""
         node = self.nodes.get(key)
@@ -107,7 +111,11 @@ class ViewState(Readable):
         self._set(key, value)
 
     def _value(self, key: Any, row: Any, reads: ReadSet) -> Any:
-        outer = swap(Scope(self.context, f"view `{self.name}` at `{key}`", reads))
+        inside = Scope(self.context, f"view `{self.name}` at `{key}`", reads)
+        if self.context.strict_shards:
+            over = self.table.declared
+            inside.border = Border(inside.label, EVERYWHERE if over.replicated else over.shard_of(row))
+        outer = swap(inside)
         try:
             value = self.declared.function(row)
         except Exception as error:

@@ -32,11 +32,14 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     effects: Sequence[Effect[Any]]
     sources: Sequence[TimedSource]
     operators: Sequence[DeclaredOperator] = ()
+    strict_shards: bool = False
     answerers: Callable[[int], dict[str, Answerer]]
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
-        return Fold(self.streams, self.tables, self.views, self.agents, self.operators)
+        return Fold(
+            self.streams, self.tables, self.views, self.agents, self.operators, strict_shards=self.strict_shards
+        )
 
     def fingerprint(self) -> str:
         """Changes when rows folded by an earlier version of this app would not be the same now."""

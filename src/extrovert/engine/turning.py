@@ -9,6 +9,7 @@ import msgspec
 
 from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
+from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TransientError, TurnError
 from extrovert.core.ids import canonical
 from extrovert.core.log import (
@@ -234,6 +235,8 @@ class Turning:
     def _scope(self, turn: Running) -> TurnScope:
         context = self.fold.context
         scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
+        if context.strict_shards:
+            scope.border = Border(scope.label, self.fold.home(turn))
         if turn.agent.source == "view" and self.options.validate:
             scope.look(context.views[turn.agent.on], turn.key)
         elif turn.agent.source == "table" and self.options.validate:

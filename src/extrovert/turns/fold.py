@@ -11,6 +11,7 @@ import msgspec
 
 from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -57,8 +58,10 @@ class Fold:
         views: Sequence[View[Any, Any]],
         agents: Iterable[Agent[Any]],
         operators: Iterable[DeclaredOperator] = (),
+        *,
+        strict_shards: bool = False,
     ) -> None:
-        self.context = LiveContext(tables, views, operators)
+        self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
@@ -252,6 +255,17 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
+
+    def home(self, turn: Running) -> Any:
+        """The shard of what woke a turn."""
+        agent = turn.agent
+        if agent.source == "stream":
+            return self.streams[agent.on].shard_of(turn.events[-1][1])
+        table = self.context.views[agent.on].table if agent.source == "view" else self.context.tables[agent.on]
+        if table.declared.replicated:
+            return EVERYWHERE
+        row = table.rows.get(turn.key)
+        return UNKNOWN if row is None else table.declared.shard_of(row)
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""

@@ -31,6 +31,8 @@ class TurnScope(Scope):
     def look(self, of: Readable, selector: Any) -> Any:
         value, token = of.look(selector) if self.copy is None else self.copy.look(of, selector)
         self.taken[of, selector] = token
+        if self.border is not None:
+            of.visited(self.border, selector, value)
         return value
 
     def row(self, table: str, key: Any) -> Any:

@@ -135,7 +135,9 @@ class Turn:
             raise TurnError(f"Agent `{self.agent}` gave {to} a record that it cannot hold: {error}.") from error
 
     def _may_write(self, table: Table[Any, Any], key: Any, row: Any) -> None:
-        """One field has one writer: the source's are not a turn's to change."""
+        """One field has one writer: the source's are not a turn's to change. One row has one shard."""
+        if self._scope.border is not None and (written := row or self._scope.row(table.name, key)) is not None:
+            self._scope.border.writes(table, written)
         if not table.fed:
             return
         if not table.turns_own:

@@ -76,7 +76,9 @@ def fly(flight: Flight | None, event: FlightEvent) -> Flight | None:
 
 
 flight_events = app.stream("flight_events", FlightEvent, key=Scheduled.flight_id)
-flights = app.table("flights", Flight, key=Flight.flight_id, source=flight_events, fold=fly)
+flights = app.table(
+    "flights", Flight, key=Flight.flight_id, source=flight_events, fold=fly, shard_by=Flight.destination
+)
 bound_for = flights.index(Flight.destination)
 
 destinations = app.table("destinations", Destination, key=Destination.code)
@@ -88,14 +90,15 @@ bookings = app.table(
     key=Booking.booking_id,
     source=reservations,
     turns_own=[Booking.flight_id, Booking.status, Booking.because, Booking.moves],
+    shard_by=Booking.destination,
 )
-on_flight = bookings.index(Booking.flight_id)
+on_flight = bookings.index(Booking.destination, Booking.flight_id)
 standing = bookings.index(Booking.destination, Booking.status)
 queue = bookings.range_index(Booking.destination, Booking.status, Booking.tier)
 
-customers = app.table("customers", Customer, key=Customer.customer_id)
-weather = app.table("weather", Weather, key=Weather.airport)
-outcomes = app.stream("outcomes", Outcome, key=Outcome.booking_id)
+customers = app.table("customers", Customer, key=Customer.customer_id, replicated=True)
+weather = app.table("weather", Weather, key=Weather.airport, replicated=True)
+outcomes = app.stream("outcomes", Outcome, key=Outcome.booking_id, shard_by=Outcome.destination)
 
 
 def is_late(flight: Flight) -> bool:
@@ -109,7 +112,7 @@ def bookable(destination: Destination) -> Bookable | None:
     for flight in bound_for[destination.code]:
         if flight.cancelled or flight.departed or is_late(flight) or not before(flight.departs_at - CLOSES):
             continue
-        left = flight.seats - on_flight.count(flight.flight_id)
+        left = flight.seats - on_flight.count((flight.destination, flight.flight_id))
         if left > 0:
             option = Option(flight.flight_id, flight.origin, flight.departs_at, flight.arrives_at)
             found.append(Seats(option, left))
@@ -227,16 +230,16 @@ async def rebook(turn: Turn, case: Disruption) -> None:
         if booking.because != reason:
             kind = "late" if reason == "late" else "waiting"
             turn.put(bookings, booking.but(status=kind, because=reason, moves=move))
-            turn.emit(outcomes, Outcome(booking.booking_id, kind, booking.flight_id, move))
+            turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, kind, booking.flight_id, move))
         return
     prefers = customers[booking.customer_id].prefers
     offered = worth_offering(options, prefers)
     choice = await turn.ask(Case(booking.booking_id, booking.tier, prefers, reason, offered), output=Rebooking)
     flight = flights[choice.flight_id]
-    if on_flight.count(flight.flight_id) >= flight.seats:
+    if on_flight.count((flight.destination, flight.flight_id)) >= flight.seats:
         raise Refuse(f"{flight.flight_id} is full")
     turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
-    turn.emit(outcomes, Outcome(booking.booking_id, "rebooked", flight.flight_id, move))
+    turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, "rebooked", flight.flight_id, move))
 
 
 @app.agent(wakes_on=openings)

@@ -128,8 +128,8 @@ class Facts:
                 return False
             row = self.rows[table].get(at)
             return version != 0 if row is None else self.past.get((table, at, version)) != hash(tuple(row.values()))
-        if kind == "count" and of == "bookings.flight_id":
-            return version != self.taken[at]
+        if kind == "count" and of == "bookings.destination+flight_id":
+            return version != self.taken[at[1]]
         if kind not in ("count", "index", "range"):
             return kind == "before" and version != (self.now_us < at)
         found = self._members(table, fields, at)

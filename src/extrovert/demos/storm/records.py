@@ -206,6 +206,7 @@ class Outcome(Record):
     """What was decided about a booking; `move` is its number among the decisions about it."""
 
     booking_id: str
+    destination: str
     kind: Literal["rebooked", "late", "waiting"]
     flight_id: str
     move: int

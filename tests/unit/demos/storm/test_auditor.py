@@ -124,7 +124,7 @@ def thoughtful(seed: int) -> dict[str, Any]:
 async def run(directory: Path, settings: Settings) -> None:
     """Runs the small storm in virtual time until nothing is due."""
     source = Replay("storm", arrivals)
-    declared = msgspec.structs.replace(storm.app.declared(), sources=[source], answerers=thoughtful)
+    declared = msgspec.structs.replace(storm.app.declared(), sources=[source], answerers=thoughtful, strict_shards=True)
     store = SqliteStore(directory / "log.sqlite", durability="os")
     network.open(directory / "messages.jsonl")
     engine = Engine(declared, store, VirtualClock(), settings)
@@ -321,7 +321,9 @@ STALE: dict[str, Fault] = {
     "a row as it was before": a_row_as_it_was_before,
     "a row that was absent": noting("tell", "Hal", "customers", lambda version: 0),
     "a version that never was": noting("tell", "Hal", "bookings", lambda version: version + 1),
-    "another number of passengers": noting("rebook", "Ana", "bookings.flight_id", lambda version: version + 1),
+    "another number of passengers": noting(
+        "rebook", "Ana", "bookings.destination+flight_id", lambda version: version + 1
+    ),
     "another number by two fields": reading("count", "bookings.destination+status", ["BOS", "waiting"], 2),
     "a row missed in an index": reading("index", "flights.destination", "BOS", 1),
     "a row missed in a range": reading("range", "bookings.destination<status<tier", [["BOS"], None, 1], 1),
