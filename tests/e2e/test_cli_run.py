@@ -21,7 +21,11 @@ def test_it_says_where_it_runs_and_stops_cleanly(home: Home, number: signal.Sign
         assert run.greeting == "airline runs on .extrovert. Ctrl-C stops it."
         done = run.end(number)
     assert (done.code, done.out, done.err) == (0, "Stopped. The log of .extrovert ends at offset 0.\n", "")
-    assert sorted(path.name for path in (home.path / ".extrovert").iterdir()) == ["lock", "log.sqlite"]
+    assert sorted(path.name for path in (home.path / ".extrovert").iterdir()) == [
+        "lock",
+        "log.sqlite",
+        "snapshot.sqlite",
+    ]
 
 
 def test_events_that_are_sent_to_it_wake_its_agents(home: Home) -> None:

@@ -12,13 +12,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from extrovert import App, Arrival, Record, Refuse, Thinking, Turn
 from extrovert.connectors.replay import Replay
 from extrovert.core.log import Entry
+from extrovert.core.ports import SavedRow
 from extrovert.engine.clock import RealClock
 from extrovert.engine.hosting import LOG, locked
 from extrovert.engine.loop import Engine, Settings
@@ -85,9 +87,11 @@ class Store(SqliteStore):
         super().append(entries)
         power.at("after", *whats)
 
-    def save_snapshot(self, offset: int, state: bytes) -> None:
+    def save_snapshot(
+        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+    ) -> None:
         power.at("before", "snapshot")
-        super().save_snapshot(offset, state)
+        super().save_snapshot(offset, state, rows, gone, whole=whole)
         power.at("after", "snapshot")
 
 

@@ -29,7 +29,7 @@ def replayed(life: Life) -> Fold:
 
 def recovered(life: Life) -> Fold:
     """The state by the newest snapshot and the tail, at the time of the live one."""
-    fold = recover(life.declared, life.store)
+    fold, _ = recover(life.declared, life.store)
     fold.context.clock_is(life.engine.shard.fold.context.expiry.now_us)
     return fold
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from extrovert import App, Turn
 from extrovert.core.log import Entry
+from extrovert.core.ports import SavedRow
 from extrovert.engine.clock import RealClock
 from extrovert.engine.loop import Engine
 from extrovert.stores.sqlite import SqliteStore
@@ -50,8 +52,13 @@ class SlowDisk:
     def entries(self, since: int = 0) -> Iterator[Entry]:
         return self._store.entries(since)
 
-    def save_snapshot(self, offset: int, state: bytes) -> None:
-        self._store.save_snapshot(offset, state)
+    def save_snapshot(
+        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+    ) -> None:
+        self._store.save_snapshot(offset, state, rows, gone, whole=whole)
+
+    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
+        return self._store.snapshot_rows(table)
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._store.load_snapshot()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from extrovert import App, CorruptionError, Turn, before
+from extrovert import App, Arrival, CorruptionError, Turn, before
 from extrovert.core.log import Attempted, Decided, EffectStep
+from extrovert.engine.hosting import hosted
+from extrovert.engine.loop import Settings
+from extrovert.engine.recovery import recover
+from extrovert.engine.snapshots import Cut
+from extrovert.stores.sqlite import SqliteStore
 from extrovert.testing.world import START
-from tests.hosts import Host, Rule, replayed
+from tests.hosts import Host, Rule, replayed, until
 from tests.picture import picture
 from tests.spec.airline import Booking, Choice, Flight, Rebooking, Seats
 
@@ -207,3 +213,51 @@ async def test_what_was_decided_stays_decided(tmp_path: Path) -> None:
     await host.settle()
     assert [turn.turn for turn in host.bodies(Decided)] == decided
     assert len(host.bodies(EffectStep)) == steps
+
+
+async def test_the_next_snapshot_writes_only_what_changed(tmp_path: Path) -> None:
+    host = host_of(airline(), tmp_path / "log")
+    flights = next(table for table in host.declared.tables if table.name == "flights")
+    host.hand_in(flights, *(Flight(f"F{number}") for number in range(500)))
+    host.engine.keep_snapshot()
+    host.hand_in(flights, Flight("F7", delay_minutes=5), Flight("F900"))
+    host.engine.intake.arrivals("tower", [Arrival(host.clock.now_us(), "flights", None, "F8")], 1)
+    cut = Cut(host.declared, host.fold, host.engine.snapshots.at)
+    assert sorted(key for _, key, *_ in cut.rows()) == ["F7", "F900"]
+    assert cut.gone == [("flights", "F8")]
+    cut.save(host.store)
+    host.flush()
+    state = picture(host.fold)
+    host.crash()
+    assert picture(host.fold) == state
+
+
+async def test_a_snapshot_shows_one_moment_though_it_is_written_later(tmp_path: Path) -> None:
+    host = host_of(airline(), tmp_path / "log")
+    await some_history(host)
+    before = picture(replayed(host))
+    cut = Cut(host.declared, host.fold, 0)
+    host.flush()
+    store = SqliteStore(None)
+    await host.settle()
+    cut.save(store)
+    fold, begins = recover(host.declared, store)
+    assert begins == before["end"]
+    assert picture(fold) == before
+    store.close()
+
+
+async def test_a_running_engine_saves_beside_its_loop(tmp_path: Path) -> None:
+    app = App("gates")
+    flights = app.table("flights", Flight, key=Flight.flight_id)
+    settings = Settings(snapshot_every=50)
+    async with hosted(app.declared(), tmp_path, settings=settings) as engine:
+        for number in range(400):
+            engine.intake.lines("flights", b'{"flight_id":"F%d"}' % number)
+            engine.nudge()
+            await asyncio.sleep(0)
+        await until(lambda: engine.snapshots.at > 300)
+        assert not engine.writing.behind or engine.snapshots.at <= engine.writing.durable + 1
+    store = SqliteStore(tmp_path / "log.sqlite")
+    assert len(list(store.snapshot_rows(flights.name))) == 400
+    store.close()

@@ -144,6 +144,7 @@ class TableState(Readable):
     """
 
     __slots__ = (
+        "_written",
         "by_turns",
         "context",
         "declared",
@@ -168,6 +169,12 @@ class TableState(Readable):
         self.listeners: list[Listener] = []
         self.by_turns: set[Any] = set()
         self.whole = WholeTable(self)
+        self._written: list[Any] = []
+
+    def take_written(self) -> dict[Any, None]:
+        """The keys of the rows that were written or deleted since the last call."""
+        written, self._written = self._written, []
+        return dict.fromkeys(written)
 
     def look(self, selector: Any) -> tuple[Any, int]:
         return self.rows.get(selector), self.versions.get(selector, 0)
@@ -196,6 +203,7 @@ class TableState(Readable):
             self.rows[key] = row
             self.versions[key] = offset
         self.whole.version = offset
+        self._written.append(key)
         self._tell(key, row)
 
     def put_many(self, keys: Sequence[Any], rows: Sequence[Any], offsets: Sequence[int]) -> None:
@@ -212,6 +220,7 @@ class TableState(Readable):
         self.rows.update(latest)
         self.versions.update(zip(keys, offsets, strict=True))
         self.whole.version = offsets[-1]
+        self._written.extend(latest)
         self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)

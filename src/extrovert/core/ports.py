@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from extrovert.core.event import Arrival
 from extrovert.core.log import Entry
 
-__all__ = ["Store", "TimedSource"]
+__all__ = ["SavedRow", "Store", "TimedSource"]
+
+SavedRow = tuple[str, Any, int, bool, bytes]
+"""A row in a snapshot: its table, key and version, whether a turn wrote it last, and the row as JSON."""
 
 
 class Store(Protocol):
@@ -22,12 +25,22 @@ class Store(Protocol):
         """The entries with offsets from `since` on, in order."""
         ...
 
-    def save_snapshot(self, offset: int, state: bytes) -> None:
-        """Keeps `state`, the fold of all entries below `offset`; the newest snapshot wins."""
+    def save_snapshot(
+        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+    ) -> None:
+        """Keeps the fold of all entries below `offset` in place of the snapshot before.
+
+        `rows` are those that are not in it yet, `gone` the (table, key) of those that went; or `rows` are the `whole`.
+        It may be called from another thread than the rest.
+        """
         ...
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
-        """The newest snapshot and its offset."""
+        """The snapshot's offset and state."""
+        ...
+
+    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
+        """The rows of one table in the snapshot."""
         ...
 
     def set_meta(self, name: str, value: str) -> None:

@@ -23,9 +23,10 @@ from extrovert.engine.declared import Declared
 from extrovert.engine.feeding import Feeding
 from extrovert.engine.intake import Intake
 from extrovert.engine.performing import Performing
-from extrovert.engine.recovery import recover, snapshot
+from extrovert.engine.recovery import recover
 from extrovert.engine.schema import check_schema, keep_schema
 from extrovert.engine.shard import Call, Options, Shard
+from extrovert.engine.snapshots import Snapshots
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
@@ -61,7 +62,7 @@ class Engine:
         self.clock = clock
         self.settings = settings or Settings()
         check_schema(declared, store)
-        fold = recover(declared, store)
+        fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
         self.feeding = Feeding(declared.sources if self.settings.acting else (), fold.positions)
         options = Options(
@@ -87,7 +88,8 @@ class Engine:
         self._signal = asyncio.Event()
         self._stopping = False
         self._failure: BaseException | None = None
-        self._snapshot_at = fold.end
+        self.snapshots = Snapshots(declared, fold, store, snapshot_at)
+        self._cut_at = fold.end
 
     # ---- life
 
@@ -133,7 +135,7 @@ class Engine:
         self._check()
 
     def _check(self) -> None:
-        failure = self._failure or self.writing.failure
+        failure = self._failure or self.writing.failure or self.snapshots.failure
         if failure is not None:
             raise failure
 
@@ -157,14 +159,15 @@ class Engine:
             await self._perform_ready()
             self._take_outcomes()
             self.writing.flush()
-        if keep_snapshot and self.writing.failure is None and self.shard.fold.end > self._snapshot_at:
+        await self.snapshots.close()
+        if keep_snapshot and self.writing.failure is None and self.shard.fold.end > max(1, self.snapshots.at):
             self.keep_snapshot()
 
     def keep_snapshot(self) -> None:
         """Saves the present state beside the log, which then has to be durable up to here."""
         self.writing.flush()
-        self.store.save_snapshot(self.shard.fold.end, snapshot(self.declared, self.shard.fold))
-        self._snapshot_at = self.shard.fold.end
+        self.snapshots.keep()
+        self._cut_at = self.shard.fold.end
 
     # ---- what others may do
 
@@ -306,10 +309,14 @@ class Engine:
             self.writing.start(self.nudge)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
-        if self.shard.fold.end - self._snapshot_at > self.settings.snapshot_every:
-            if not self.clock.virtual and self.writing.behind:
+        if self.shard.fold.end - self._cut_at > self.settings.snapshot_every and not self.snapshots.saving:
+            if self.clock.virtual:
+                self.keep_snapshot()
                 return
-            self.keep_snapshot()
+            self._cut_at = self.shard.fold.end
+            self.snapshots.begin()
+        if self.snapshots.saving:
+            self.snapshots.go_on(self.writing.durable, self.nudge)
 
     async def _wait(self, until_us: int | None) -> None:
         """Waits for a signal, or until the engine time is `until_us`."""

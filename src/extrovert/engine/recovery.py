@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
+from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Wake
-from extrovert.core.ports import Store
+from extrovert.core.ports import SavedRow, Store
 from extrovert.engine.declared import Declared
 from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import Pending
 from extrovert.turns.request import Answer
 from extrovert.turns.running import Running
 
-__all__ = ["recover", "snapshot"]
-
-
-class _Table(msgspec.Struct):
-    rows: list[msgspec.Raw]
-    versions: list[int]
-    by_turns: list[Any]
-    version: int
+__all__ = ["recover", "state_of"]
 
 
 class _Book(msgspec.Struct):
@@ -53,7 +48,7 @@ class _Snapshot(msgspec.Struct):
     at_us: int
     now_us: int
     positions: dict[str, int]
-    tables: dict[str, _Table]
+    tables: dict[str, int]
     views: dict[str, list[tuple[Any, int]]]
     books: dict[str, _Book]
     running: list[_Turn]
@@ -61,39 +56,35 @@ class _Snapshot(msgspec.Struct):
     operators: dict[str, msgspec.Raw] = {}
 
 
-def recover(declared: Declared, store: Store) -> Fold:
-    """The fold of the store's log. A snapshot made by other folds or row types is passed over, and the log read whole.
+def recover(declared: Declared, store: Store) -> tuple[Fold, int]:
+    """The fold of the store's log, and the offset of the snapshot that it begins with (0: there is none).
 
-    Raises `CorruptionError` where the log does not fit the app.
+    A snapshot made by other folds or row types is passed over, and the log read whole. Raises `CorruptionError` where
+    the log does not fit the app.
     """
     fold = declared.fold()
     found = store.load_snapshot()
+    begins = 0
     if found is not None:
         shot = msgspec.json.decode(found[1], type=_Snapshot)
         if shot.fingerprint == declared.fingerprint():
-            _restore(fold, shot)
+            _restore(fold, shot, store)
+            begins = fold.end
+    for table in fold.context.tables.values():
+        table.take_written()  # what was restored is in the snapshot already
     for entry in store.entries(fold.end):
         fold.replay(entry)
-    return fold
+    return fold, begins
 
 
-def snapshot(declared: Declared, fold: Fold) -> bytes:
-    """The state of a fold, to be kept beside the log at `fold.end`."""
+def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
+    """All of a fold's present state but its rows. What is returned encodes it, later and in any thread."""
     encode = msgspec.json.Encoder().encode
 
     def raw(record: Any) -> msgspec.Raw:
         return msgspec.Raw(encode(record))
 
     context = fold.context
-    tables = {
-        name: _Table(
-            [raw(row) for row in state.rows.values()],
-            [state.versions[key] for key in state.rows],
-            [key for key in state.by_turns if key in state.rows],
-            state.whole.version,
-        )
-        for name, state in context.tables.items()
-    }
     books = {
         name: _Book(
             list(book.seen.items()),
@@ -108,15 +99,15 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
         end=fold.end,
         at_us=fold.at_us,
         now_us=context.expiry.now_us,
-        positions=fold.positions,
-        tables=tables,
+        positions=dict(fold.positions),
+        tables={name: state.whole.version for name, state in context.tables.items()},
         views={name: list(view.versions.items()) for name, view in context.views.items()},
         books=books,
         running=[_turn(turn, raw) for turn in fold.running.values()],
         outbox=list(fold.outbox.pending.values()),
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
     )
-    return encode(shot)
+    return lambda: encode(shot)
 
 
 def _turn(turn: Running, raw: Any) -> _Turn:
@@ -131,26 +122,21 @@ def _turn(turn: Running, raw: Any) -> _Turn:
         reruns=turn.reruns,
         failures=turn.failures,
         retry_at_us=turn.retry_at_us,
-        trail=turn.trail,
+        trail=list(turn.trail),
         calls=list(turn.calls.values()),
         answers=[(*place, answer) for place, answer in turn.answers.items()],
     )
 
 
-def _restore(fold: Fold, shot: _Snapshot) -> None:
+def _restore(fold: Fold, shot: _Snapshot, store: Store) -> None:
     context = fold.context
     fold.moved(shot.end, shot.at_us)
     fold.positions.update(shot.positions)
     context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
-    for name, table in shot.tables.items():
-        state = context.tables[name]
-        decode = msgspec.json.Decoder(state.declared.record).decode
-        for raw, version in zip(table.rows, table.versions, strict=True):
-            row = decode(raw)
-            state.put(state.key_of(row), row, version)
-        state.by_turns.update(table.by_turns)
-        state.whole.version = table.version
+    for name, version_of_all in shot.tables.items():
+        _restore_table(context.tables[name], store.snapshot_rows(name))
+        context.tables[name].whole.version = version_of_all
     for name, saved in shot.operators.items():
         context.operators[name].load(bytes(saved))
     context.settle()
@@ -167,6 +153,14 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
             _restore_turn(fold, turn)
     fold.outbox.pending.update((pending.key, pending) for pending in shot.outbox)
     _compare(fold)
+
+
+def _restore_table(state: TableState, rows: Iterator[SavedRow]) -> None:
+    decode = msgspec.json.Decoder(state.declared.record).decode
+    for _, key, version, by_turn, raw in rows:
+        state.put(key, decode(raw), version)
+        if by_turn:
+            state.by_turns.add(key)
 
 
 def _compare(fold: Fold) -> None:

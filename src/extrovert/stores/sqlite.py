@@ -1,4 +1,4 @@
-"""The log, the ledger's index and the snapshots in one SQLite file.
+"""The log and the ledger's index in one SQLite file, and the snapshots in another beside it.
 
 One transaction per `append`, in WAL mode; with `durability="fsync"` each is on the disk when `append` returns. The file
 is documented in `docs/log.md`, so that other programs can read it.
@@ -7,19 +7,23 @@ is documented in `docs/log.md`, so that other programs can read it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from extrovert.core.errors import CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
+from extrovert.core.ports import SavedRow
+from extrovert.stores.snapshots import SnapshotFile
 
 __all__ = ["Durability", "SqliteStore"]
 
 Durability = Literal["fsync", "os"]
 
 FORMAT = "1"
+SNAPSHOT = "snapshot.sqlite"
 BLOCKS = (128, 16, 1)
 """How many rows one statement inserts. SQLite may be built to take as few as 999 parameters."""
 
@@ -33,7 +37,6 @@ CREATE INDEX IF NOT EXISTS log_dead ON log (offset) WHERE kind IN ('dead', 'retr
 CREATE TABLE IF NOT EXISTS turns (
     offset INTEGER PRIMARY KEY, turn TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS snapshots (offset INTEGER PRIMARY KEY, state BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -172,15 +175,20 @@ class SqliteStore:
         row = self._connection.execute("SELECT offset + count FROM log ORDER BY offset DESC LIMIT 1").fetchone()
         return 1 if row is None else row[0]
 
-    def save_snapshot(self, offset: int, state: bytes) -> None:
-        run = self._connection
-        run.execute("BEGIN IMMEDIATE")
-        run.execute("DELETE FROM snapshots")
-        run.execute("INSERT INTO snapshots (offset, state) VALUES (?, ?)", (offset, state))
-        run.execute("COMMIT")
+    @cached_property
+    def _snapshots(self) -> SnapshotFile:
+        return SnapshotFile(None if self.path is None else self.path.with_name(SNAPSHOT))
+
+    def save_snapshot(
+        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+    ) -> None:
+        self._snapshots.save(offset, state, rows, gone, whole=whole)
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
-        return self._connection.execute("SELECT offset, state FROM snapshots ORDER BY offset DESC LIMIT 1").fetchone()
+        return self._snapshots.load()
+
+    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
+        return self._snapshots.rows(table)
 
     def set_meta(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
@@ -190,4 +198,6 @@ class SqliteStore:
         return None if row is None else row[0]
 
     def close(self) -> None:
+        if "_snapshots" in self.__dict__:
+            self._snapshots.close()
         self._connection.close()

@@ -6,8 +6,9 @@ from typing import Any
 
 from extrovert import App, Record, Turn
 from extrovert.core.log import Dead
-from extrovert.engine.recovery import recover, snapshot
+from extrovert.engine.recovery import recover
 from extrovert.engine.shard import Options, Shard
+from extrovert.engine.snapshots import Snapshots
 from extrovert.stores.sqlite import SqliteStore
 from tests.picture import picture
 
@@ -56,17 +57,17 @@ def filled(store: SqliteStore, app: Any) -> Shard:
 def test_a_snapshot_gives_the_state_back() -> None:
     store, app = SqliteStore(None), declared()
     shard = filled(store, app)
-    store.save_snapshot(shard.fold.end, snapshot(app, shard.fold))
-    assert picture(recover(app, store)) == picture(shard.fold)
-    assert recover(app, store).context.tables["rows"].whole.version == 4
+    Snapshots(app, shard.fold, store, 0).keep()
+    assert picture(recover(app, store)[0]) == picture(shard.fold)
+    assert recover(app, store)[0].context.tables["rows"].whole.version == 4
     store.close()
 
 
 def test_a_snapshot_of_other_rows_is_passed_over() -> None:
     store, app = SqliteStore(None), declared()
     shard = filled(store, app)
-    store.save_snapshot(shard.fold.end, snapshot(app, shard.fold))
-    fold = recover(declared(RowWithMore), store)
+    Snapshots(app, shard.fold, store, 0).keep()
+    fold = recover(declared(RowWithMore), store)[0]
     assert fold.context.tables["rows"].rows["a"] == RowWithMore("a", 2, 5)
     store.close()
 
@@ -76,8 +77,8 @@ def test_a_new_agent_is_due_for_all_that_it_has_not_seen() -> None:
         store, app = SqliteStore(None), declared(with_agent=False)
         shard = filled(store, app)
         if keeps:
-            store.save_snapshot(shard.fold.end, snapshot(app, shard.fold))
-        fold = recover(declared(), store)
+            Snapshots(app, shard.fold, store, 0).keep()
+        fold = recover(declared(), store)[0]
         assert set(fold.books["agent"].due) == {"a", "b"}
         store.close()
 
@@ -85,6 +86,6 @@ def test_a_new_agent_is_due_for_all_that_it_has_not_seen() -> None:
 def test_an_agent_that_is_gone_is_forgotten() -> None:
     store, app = SqliteStore(None), declared()
     shard = filled(store, app)
-    store.save_snapshot(shard.fold.end, snapshot(app, shard.fold))
-    assert recover(declared(with_agent=False), store).books == {}
+    Snapshots(app, shard.fold, store, 0).keep()
+    assert recover(declared(with_agent=False), store)[0].books == {}
     store.close()

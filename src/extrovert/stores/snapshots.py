@@ -1,0 +1,90 @@
+"""Snapshots in an SQLite file of their own, beside the log, so that writing one holds up no append.
+
+A snapshot is a state and the rows of all tables. The next one writes only the rows that have changed. One transaction
+each: a crash leaves the one before.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+from extrovert.core.ports import SavedRow
+
+__all__ = ["SnapshotFile"]
+
+FORMAT = 1
+CHUNK = 256
+"""So many rows are encoded and written at once; between two chunks, other threads go on."""
+
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS snapshots (offset INTEGER PRIMARY KEY, state BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rows (
+    place TEXT NOT NULL, key NOT NULL, version INTEGER NOT NULL, by_turn INTEGER NOT NULL, row BLOB NOT NULL,
+    PRIMARY KEY (place, key)
+) WITHOUT ROWID;
+PRAGMA user_version = {FORMAT};
+"""
+
+
+class SnapshotFile:
+    """The snapshots of the log at `path` (None: in memory). A file that cannot be read is as good as none."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        try:
+            self._open()
+        except sqlite3.DatabaseError:
+            self._connection.close()
+            if path is None:
+                raise
+            for name in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                name.unlink(missing_ok=True)
+            self._open()
+
+    def _open(self) -> None:
+        name = ":memory:" if self.path is None else str(self.path)
+        self._connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+        (known,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if known not in (0, FORMAT):
+            raise sqlite3.DatabaseError(f"snapshot format {known} is not known here")
+        self._connection.executescript(_SCHEMA)
+
+    def save(
+        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+    ) -> None:
+        """Writes a snapshot over the one before: `rows` changed, `gone` went (place, key); or `rows` are the whole."""
+        run = self._connection
+        run.execute("BEGIN IMMEDIATE")
+        try:
+            if whole:
+                run.execute("DELETE FROM rows")
+            run.executemany("DELETE FROM rows WHERE place = ? AND key = ?", gone)
+            waiting = iter(rows)
+            while chunk := list(islice(waiting, CHUNK)):
+                run.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", chunk)
+                sleep(0)
+            run.execute("DELETE FROM snapshots")
+            run.execute("INSERT INTO snapshots VALUES (?, ?)", (offset, state))
+            run.execute("COMMIT")
+        except BaseException:
+            run.execute("ROLLBACK")
+            raise
+
+    def load(self) -> tuple[int, bytes] | None:
+        """The state and the offset before which all is in it."""
+        return self._connection.execute("SELECT offset, state FROM snapshots").fetchone()
+
+    def rows(self, place: str) -> Iterator[SavedRow]:
+        """The rows of one table."""
+        yield from self._connection.execute(
+            "SELECT place, key, version, by_turn, row FROM rows WHERE place = ?", (place,)
+        )
+
+    def close(self) -> None:
+        self._connection.close()
