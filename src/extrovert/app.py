@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overlo
 
 from typing_extensions import TypeForm
 
+from extrovert.context.changes import Change, change_stream, follow, is_change_of
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
+from extrovert.context.timeline import timing
 from extrovert.context.view import View
 from extrovert.core.declaring import accepts_none, add, check_key, hints, records
 from extrovert.core.errors import DeclarationError
@@ -62,6 +64,15 @@ class App:
         stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__)
         return add(self._streams, "stream", name, stream)
 
+    def changes(self, name: str, record: type[R], *, key: Any) -> Stream[Change[R]]:
+        """Declares a stream of a database's changes of `record` rows by `key`, as Debezium gives them.
+
+        A table with it as `source=` follows the database, its deletes included.
+        """
+        where = f"Stream `{name}`"
+        check_key(where, record, key_name := field_name(where, record, key))
+        return add(self._streams, "stream", name, change_stream(name, record, key_name))
+
     @overload
     def table(
         self,
@@ -72,6 +83,9 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
     ) -> Table[Any, R]: ...
     @overload
     def table(
@@ -83,6 +97,9 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
     ) -> Table[K, R]: ...
     def table(
         self,
@@ -93,6 +110,9 @@ class App:
         source: Stream[Any] | None = None,
         fold: Fold | None = None,
         turns_own: Iterable[Any] = (),
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
     ) -> Table[Any, R]:
         """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
 
@@ -100,11 +120,19 @@ class App:
         returns. Without one, turns write it, and the stream of its own name can fill it; a row that a turn has written
         is then no longer taken from outside. `turns_own` names the fields of a sourced table that turns write and its
         source does not.
+
+        `order_by` names an event time: a row that is older than the present one is late, and enters history only.
+        `history` is how far back, from the newest event time, rows can be read by `as_of`. `ttl` is how long a row
+        stays: since its `order_by` time or, without one, since it was last written.
         """
         where = f"Table `{name}`"
         key_name = field_name(where, record, key)
         check_key(where, record, key_name)
         owned = frozenset(field_name(where, record, field) for field in turns_own)
+        order = None if order_by is None else field_name(where, record, order_by)
+        times = timing(where, record, order, history, ttl, folds=fold is not None or bool(owned))
+        if fold is None and is_change_of(record, source):
+            fold = follow
         if key_name in owned:
             raise DeclarationError(f"{where}: turns cannot own its key, `{key_name}`.")
         if fold is None and source is not None and source.event is not record:
@@ -121,7 +149,9 @@ class App:
             fed = bool(owned)
         else:
             fed = True
-        table: Table[Any, R] = Table(name, record, key_name, stream=source.name, fed=fed, fold=fold, turns_own=owned)
+        table: Table[Any, R] = Table(
+            name, record, key_name, stream=source.name, fed=fed, fold=fold, turns_own=owned, timing=times
+        )
         return add(self._tables, "table", name, table)
 
     def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:

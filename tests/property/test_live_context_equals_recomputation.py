@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extrovert.context.copies import Copies
-from extrovert.context.index import Interval
+from extrovert.context.interval import Interval
 from extrovert.context.live import LiveContext
 from extrovert.context.reads import Readable
 from extrovert.core.record import Record

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.context import keeping
 from extrovert.core.log import AskSent, Wake
 from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
@@ -22,6 +23,7 @@ class _Table(msgspec.Struct):
     versions: list[int]
     by_turns: list[Any]
     version: int
+    kept: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Book(msgspec.Struct):
@@ -91,6 +93,7 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
             [state.versions[key] for key in state.rows],
             [key for key in state.by_turns if key in state.rows],
             state.whole.version,
+            keeping.save(state),
         )
         for name, state in context.tables.items()
     }
@@ -149,6 +152,7 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
         for raw, version in zip(table.rows, table.versions, strict=True):
             row = decode(raw)
             state.put(state.key_of(row), row, version)
+        keeping.load(state, bytes(table.kept))
         state.by_turns.update(table.by_turns)
         state.whole.version = table.version
     for name, saved in shot.operators.items():
