@@ -22,10 +22,10 @@ BEYOND = -1
 
 
 class Beyond:
-    """The value at a moment before `since_us`, which is not kept."""
+    """The value at a moment that is not kept any more."""
 
-    def __init__(self, since_us: int) -> None:
-        self.since_us = since_us
+
+_BEYOND = Beyond()
 
 
 class HistoryState(Readable):
@@ -182,7 +182,7 @@ def version_at(versions: Sequence[Version], at_us: int) -> Version | None:
 def answer(versions: Sequence[Version], at_us: int, since_us: int | None, ttl_us: int | None) -> tuple[Any, int]:
     """The row as of a moment and its token, from a key's versions and the horizon."""
     if since_us is not None and at_us < since_us:
-        return Beyond(since_us), BEYOND
+        return _BEYOND, BEYOND
     version = version_at(versions, at_us)
     if version is None or version[2] is None or (ttl_us is not None and version[0] + ttl_us <= at_us):
         return None, 0

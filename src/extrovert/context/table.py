@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import compress
 from operator import attrgetter, is_, ne
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
@@ -19,7 +19,7 @@ from extrovert.context.timeline import Timeline, Timing
 from extrovert.context.where import found
 from extrovert.core.errors import BeforeHistory, DeclarationError, MissingRow
 from extrovert.core.record import Record
-from extrovert.core.time import from_us, to_us
+from extrovert.core.time import to_us
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -117,7 +117,7 @@ class Table(Generic[K, R]):
             )
         row = scope().as_of(self.name, key, to_us(at))
         if isinstance(row, Beyond):
-            raise BeforeHistory(self.name, key, at, from_us(row.since_us))
+            raise BeforeHistory(self.name, key, at, timedelta(microseconds=self.timing.history_us))
         return row
 
     def where(
