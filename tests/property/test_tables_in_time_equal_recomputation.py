@@ -279,18 +279,18 @@ def test_a_copy_equals_what_was_true_when_it_was_due(events: list[Event]) -> Non
     pair = Pair()
     copies = pair.context.copies = Copies(pair.context, REFRESH_US)
 
-    def picture_of(look: Any) -> dict[Any, Any]:
-        found = {place: look(*place) for place in places(pair.context)}
-        return {place: token for place, (_, token) in found.items()}
+    def tokens() -> dict[tuple[Readable, Any], Any]:
+        return {(of, at): of.token(at) for of, at in places(pair.context)}
 
-    deep = picture_of(lambda of, at: of.look(at))
+    deep = tokens()
     for event in events:
         for now in range(pair.now + 1, pair.now + event.after + 1):
             pair.until(now)
             if now % (REFRESH_US // SECOND_US) == BEGIN_US % REFRESH_US:
-                deep = picture_of(lambda of, at: of.look(at))
+                deep = tokens()
         pair.take([event])
-        assert picture_of(copies.at(BEGIN_US + pair.now * SECOND_US).look) == deep
+        copy = copies.at(BEGIN_US + pair.now * SECOND_US)
+        assert {place: copy.look(*place)[1] for place in deep} == deep
 
 
 @settings(max_examples=100)

@@ -39,7 +39,7 @@ class HistoryState(Readable):
     __slots__ = ("_due", "_moments", "_number", "_times", "newest_us", "span_us", "table", "ttl_us", "versions")
 
     def __init__(self, table: TableState, span_us: int, ttl_us: int | None) -> None:
-        super().__init__("as of", table.name)
+        super().__init__("as_of", table.name)
         self.table = table
         self.span_us = span_us
         self.ttl_us = ttl_us
