@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
+from extrovert.context.lifetime import Lifetime
 from extrovert.context.reads import Readable, Watcher
 
 if TYPE_CHECKING:
@@ -36,7 +37,19 @@ class HistoryState(Readable):
     one event time the one with the later offset counts. With `ttl_us` a version is in force for so long at most.
     """
 
-    __slots__ = ("_due", "_moments", "_number", "_times", "newest_us", "span_us", "table", "ttl_us", "versions")
+    __slots__ = (
+        "_due",
+        "_ends",
+        "_moments",
+        "_number",
+        "_queued",
+        "_times",
+        "newest_us",
+        "span_us",
+        "table",
+        "ttl_us",
+        "versions",
+    )
 
     def __init__(self, table: TableState, span_us: int, ttl_us: int | None) -> None:
         super().__init__("as_of", table.name)
@@ -46,8 +59,10 @@ class HistoryState(Readable):
         self.versions: dict[Any, list[Version]] = {}
         self.newest_us: int | None = None
         self._due: list[tuple[int, int, Any]] = []  # (when a version of a key can go, number, key)
+        self._ends = None if ttl_us is None else Lifetime(ttl_us)  # when the latest version of a key can go
         self._moments: list[tuple[int, int, Any]] = []  # (watched moment, number, key)
         self._times: dict[Any, list[int]] = {}  # the moments that are watched, by key
+        self._queued: set[tuple[Any, int]] = set()
         self._number = 0
 
     @property
@@ -63,7 +78,9 @@ class HistoryState(Readable):
         if selector not in self.watchers and self.look(selector)[1] != BEYOND:
             key, at_us = selector
             insort(self._times.setdefault(key, []), at_us)
-            heappush(self._moments, (at_us, self._next(), key))
+            if selector not in self._queued:
+                self._queued.add(selector)
+                heappush(self._moments, (at_us, self._next(), key))
         super().watch(selector, watcher)
 
     def unwatch(self, selector: Any, watcher: Watcher) -> None:
@@ -84,21 +101,29 @@ class HistoryState(Readable):
         self._keep(key)
         versions = self.versions.setdefault(key, [])
         at_us = version[0]
-        place = bisect_left(versions, (at_us,))
+        place = len(versions) if not versions or versions[-1][0] < at_us else bisect_left(versions, (at_us,))
+        if key not in self._times:
+            versions[place : place + (place < len(versions) and versions[place][0] == at_us)] = [version]
+        else:
+            self._replace(key, versions, place, version)
+        self._will_go(key, place)
+        return place + 1 == len(versions)
+
+    def _replace(self, key: Any, versions: list[Version], place: int, version: Version) -> None:
+        """Puts a version in its place, and touches those for whom the answer is another now."""
+        at_us = version[0]
         stands = versions[place][0] == at_us if place < len(versions) else False
         until_us = versions[place + stands][0] if place + stands < len(versions) else None
-        times = self._times.get(key)
-        watched = [] if times is None else times[bisect_left(times, at_us) : _end(times, until_us)]
+        times = self._times[key]
+        watched = times[bisect_left(times, at_us) : _end(times, until_us)]
         before = [self.token((key, moment)) for moment in watched]
         versions[place : place + stands] = [version]
         for moment, token in zip(watched, before, strict=True):
             if self.token((key, moment)) != token:
                 self.table.context.touch(self.watchers[key, moment])
-        self._will_go(key, place)
-        return place + 1 == len(versions)
 
     def passes(self, at_us: int) -> None:
-        """An event of this time has come: the horizon moves, and what lies before it goes."""
+        """An event of this time has come: the horizon moves. What lies before it is still to be dropped."""
         if self.newest_us is not None and at_us <= self.newest_us:
             return
         if (copies := self.table.context.copies) is not None:
@@ -107,9 +132,9 @@ class HistoryState(Readable):
         since_us = at_us - self.span_us
         while self._moments and self._moments[0][0] < since_us:
             moment, _, key = heappop(self._moments)
+            self._queued.discard((key, moment))
             if (key, moment) in self.watchers:
                 self.table.context.touch(self.watchers[key, moment])
-        self.drop_due()
 
     def drop_due(self) -> None:
         """Drops the versions that no moment from the horizon on can see."""
@@ -118,6 +143,10 @@ class HistoryState(Readable):
             return
         while self._due and self._due[0][0] <= since_us:
             self._drop(heappop(self._due)[2], since_us)
+        if self._ends is not None:
+            for key in self._ends.due(since_us):
+                self._ends.gone(key)
+                self._drop(key, since_us)
 
     def _drop(self, key: Any, since_us: int) -> None:
         versions = self.versions.get(key)
@@ -143,8 +172,8 @@ class HistoryState(Readable):
             heappush(self._due, (at_us, self._next(), key))
         if place + 1 < len(versions):
             heappush(self._due, (versions[place + 1][0], self._next(), key))
-        if self.ttl_us is not None:
-            heappush(self._due, (at_us + self.ttl_us, self._next(), key))
+        elif self._ends is not None:
+            self._ends.is_due(key, at_us + self._ends.ttl_us)
 
     def _keep(self, key: Any) -> None:
         if (copies := self.table.context.copies) is not None:
@@ -161,6 +190,7 @@ class HistoryState(Readable):
         self.versions = versions
         self.newest_us = newest_us
         self._due = []
+        self._ends = None if self.ttl_us is None else Lifetime(self.ttl_us)
         for key, of_key in versions.items():
             for place in range(len(of_key)):
                 self._will_go(key, place)
