@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from extrovert import App, BeforeHistory, DeclarationError, Record, Turn
+from extrovert.surfaces.story import find, tell
 from extrovert.testing import World
 from extrovert.testing.world import START
 from tests.hosts import Host, replayed
@@ -146,6 +147,21 @@ async def test_a_waiting_turn_is_run_again_by_a_correction_and_not_by_later_rows
     world.hand_in("prices", price(20, 2))
     await world.advance(SECOND / 4)
     assert attempts == [10, 20]
+
+
+async def test_a_read_as_of_a_time_is_in_the_ledger_with_where_it_came_from(world: World) -> None:
+    await world.send(prices, price(10, 1), price(30, 3))
+    world.answer(check, 1)
+    await world.send(checks, Order("O1", "ACME", at(2.5)))
+    decision = await world.decision(check, "O1")
+    assert [(read.kind, read.of, read.at[0], read.version) for read in decision.reads] == [
+        ("as_of", "prices", "ACME", 1)
+    ]
+    world.engine.writing.flush()
+    story = tell(world.store, find(world.store, decision.id))
+    change = story.reads[0].change
+    assert change is not None
+    assert change.by == "event on `prices`"
 
 
 async def test_a_turn_reads_back_what_it_wrote_into_the_past(world: World) -> None:
