@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extrovert.context.index import Interval
+from extrovert.context.interval import Interval
 from extrovert.turns.fold import Fold
 from extrovert.turns.running import Running
 from extrovert.turns.wakes import WakeBook
@@ -24,6 +24,8 @@ def picture(fold: Fold) -> dict[str, Any]:
         **values(fold),
         "versions": {name: dict(table.versions) for name, table in context.tables.items()},
         "latest": {name: table.whole.version for name, table in context.tables.items()},
+        "histories": {n: (t.history.versions, t.history.newest_us) for n, t in context.tables.items() if t.history},
+        "due to go": {name: dict(table.lifetime.due_us) for name, table in context.tables.items() if table.lifetime},
         "by turns": {name: set(table.by_turns) for name, table in context.tables.items()},
         "view versions": {name: dict(view.versions) for name, view in context.views.items()},
         "wakes": {name: _book(book) for name, book in fold.books.items()},

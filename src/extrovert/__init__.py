@@ -1,13 +1,17 @@
 """Extrovert: agents that wake because the world changed, decide on what is true now, and act once."""
 
 from extrovert.app import App
+from extrovert.context.changes import Change
 from extrovert.context.expiry import before
-from extrovert.context.index import Index, RangeIndex
+from extrovert.context.index import Index
+from extrovert.context.range_index import RangeIndex
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
+from extrovert.context.where import between
 from extrovert.core.errors import (
     AlreadyRunning,
+    BeforeHistory,
     CorruptionError,
     DeclarationError,
     ExtrovertError,
@@ -29,6 +33,8 @@ __all__ = [
     "AlreadyRunning",
     "App",
     "Arrival",
+    "BeforeHistory",
+    "Change",
     "CorruptionError",
     "DeclarationError",
     "Effect",
@@ -50,4 +56,5 @@ __all__ = [
     "TurnError",
     "View",
     "before",
+    "between",
 ]

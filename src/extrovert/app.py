@@ -1,23 +1,19 @@
-"""The app: where a user declares streams, tables, views, agents, policies and effects."""
+"""The app: where a user declares sources, agents, policies and effects, beside what makes up the live context."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from typing_extensions import TypeForm
-
-from extrovert.context.derived import Derived
-from extrovert.context.flow import Flow
-from extrovert.context.operator import DeclaredOperator
+from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
-from extrovert.context.table import Fold, Table, field_name
+from extrovert.context.table import Table
 from extrovert.context.view import View
-from extrovert.core.declaring import accepts_none, add, check_key, hints, records
+from extrovert.core.declaring import accepts_none, add, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import TimedSource
 from extrovert.core.record import Record
@@ -38,7 +34,7 @@ P = ParamSpec("P")
 AgentFunction = Callable[[Turn, V], Coroutine[Any, Any, None]]
 
 
-class App:
+class App(Declarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
@@ -46,141 +42,13 @@ class App:
     """
 
     def __init__(self, name: str, *, strict_shards: bool = False) -> None:
+        super().__init__()
         self.name = name
         self.strict_shards = strict_shards
-        self._streams: dict[str, Stream[Any]] = {}
-        self._tables: dict[str, Table[Any, Any]] = {}
-        self._views: dict[str, View[Any, Any]] = {}
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
         self._effects: dict[str, Effect[Any]] = {}
         self._sources: dict[str, TimedSource] = {}
-        self._operators: dict[str, DeclaredOperator] = {}
-
-    # ---- context
-
-    def stream(
-        self,
-        name: str,
-        event: TypeForm[T],
-        *,
-        key: Any,
-        source: Flow[T] | Stream[T] | None = None,
-        shard_by: Any = None,
-    ) -> Stream[T]:
-        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
-
-        With strict shards, a turn that it wakes belongs to the shard of the event's `shard_by` (else of its key).
-
-        With a `source` it is derived: `app.stream("delays", Delay, key=Delay.flight_id, source=events.map(delay_of))`.
-        Its functions are pure; an event of which one raises goes to the dead letters.
-        """
-        where, shard = f"Stream `{name}`", ""
-        for record in records(where, event):
-            check_key(where, record, field_name(where, record, key))
-            shard = "" if shard_by is None else field_name(where, record, shard_by)
-        flow = source.flow() if isinstance(source, Stream) else source
-        made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
-        stream: Stream[T] = Stream(
-            name, event, key if isinstance(key, str) else key.__name__, made_by=made_by, shard_by=shard
-        )
-        add(self._streams, "stream", name, stream)
-        if flow is not None:
-            self._operators[f"stream {name}"] = Derived(stream, flow)
-        return stream
-
-    @overload
-    def table(
-        self,
-        name: str,
-        record: type[R],
-        *,
-        key: LiteralString,
-        source: Stream[Any] | None = None,
-        fold: Fold | None = None,
-        turns_own: Iterable[Any] = (),
-        shard_by: Any = None,
-        replicated: bool = False,
-    ) -> Table[Any, R]: ...
-    @overload
-    def table(
-        self,
-        name: str,
-        record: type[R],
-        *,
-        key: K,
-        source: Stream[Any] | None = None,
-        fold: Fold | None = None,
-        turns_own: Iterable[Any] = (),
-        shard_by: Any = None,
-        replicated: bool = False,
-    ) -> Table[K, R]: ...
-    def table(
-        self,
-        name: str,
-        record: type[R],
-        *,
-        key: Any,
-        source: Stream[Any] | None = None,
-        fold: Fold | None = None,
-        turns_own: Iterable[Any] = (),
-        shard_by: Any = None,
-        replicated: bool = False,
-    ) -> Table[Any, R]:
-        """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
-
-        `source` is the stream that writes it: the latest event per key is the row, or what `fold(row | None, event)`
-        returns. Without one, turns write it, and the stream of its own name can fill it; a row that a turn has written
-        is then no longer taken from outside. `turns_own` names the fields of a sourced table that turns write and its
-        source does not. With strict shards, rows of one value of `shard_by` (else of one key) are in one shard, and a
-        `replicated` table is in each.
-        """
-        where = f"Table `{name}`"
-        key_name = field_name(where, record, key)
-        check_key(where, record, key_name)
-        owned = frozenset(field_name(where, record, field) for field in turns_own)
-        if key_name in owned:
-            raise DeclarationError(f"{where}: turns cannot own its key, `{key_name}`.")
-        if fold is None and source is not None and source.event is not record:
-            raise DeclarationError(
-                f"{where} holds {record.__name__}, but its source `{source.name}` does not; say how with fold="
-            )
-        if fold is None and source is not None and source.key != key_name:
-            raise DeclarationError(
-                f"{where} is keyed by `{key_name}`, but its source `{source.name}` by `{source.key}`; one event is one "
-                f"row, so give both the same key, or say with fold= which row an event makes."
-            )
-        if source is None:
-            source = self.stream(name, record, key=key_name)
-            fed = bool(owned)
-        else:
-            fed = True
-        if replicated and shard_by is not None:
-            raise DeclarationError(f"{where} is either replicated or sharded by a field, not both.")
-        table: Table[Any, R] = Table(
-            name,
-            record,
-            key_name,
-            stream=source.name,
-            fed=fed,
-            fold=fold,
-            turns_own=owned,
-            shard_by="" if shard_by is None else field_name(where, record, shard_by),
-            replicated=replicated,
-        )
-        return add(self._tables, "table", name, table)
-
-    def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
-        """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.
-
-        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value.
-        """
-
-        def declare(function: Callable[[R], V | None]) -> View[K, V]:
-            name = function.__name__
-            return add(self._views, "view", name, View[K, V](name, over.name, function))
-
-        return declare
 
     def source(self, source: TimedSource) -> None:
         """Declares a source that feeds streams of this app."""

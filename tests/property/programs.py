@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from extrovert import App, Arrival, Record, Refuse, Turn, before
 from extrovert.connectors.replay import Replay
-from extrovert.context.index import Index, RangeIndex
+from extrovert.context.index import Index
+from extrovert.context.range_index import RangeIndex
 from extrovert.context.table import Table
 from extrovert.core.time import to_us
 from extrovert.testing.world import START

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extrovert.context.copies import Copies
-from extrovert.context.index import Interval
+from extrovert.context.interval import Interval
 from extrovert.context.live import LiveContext
 from extrovert.context.reads import Readable
 from extrovert.core.record import Record
@@ -105,15 +105,16 @@ class Pair:
         context = self.context
         for table in context.tables.values():
             yield table.whole, None
+            yield table.sizes, None
             for key in KEYS:
                 yield table, key
         for index in context.indexes.values():
             for group in range(3):
                 yield index, group
                 yield index.counts, group
-        for state in context.ranges.values():
-            for interval in intervals():
-                yield state, interval
+        for state, interval in itertools.product(context.ranges.values(), intervals()):
+            yield state, interval
+            yield state.counts, Interval((*interval[:2], None), interval.bounds)
         for view in context.views.values():
             for key in KEYS:
                 yield view, key
@@ -134,24 +135,34 @@ class Pair:
                 return rows
             case "index":
                 return [row for row in rows if row[1] == at]
+            case "count" if at is None:
+                return len(rows)
+            case "count" if isinstance(at, Interval):
+                return len([row for row in rows if within(row, at)])
             case "count":
                 return len([row for row in rows if row[1] == at])
             case _:
-                return [row for row in sorted(rows, key=lambda row: (row[1], row[2], row[0])) if within(row, at)][
-                    : at.limit
-                ]
+                ordered = sorted(rows, key=lambda row: (row[1], row[2], row[0]), reverse=at.descending)
+                return [row for row in ordered if within(row, at)][: at.limit]
 
 
 def within(row: tuple[str, int, int], interval: Interval) -> bool:
     low, high = interval.low or (), interval.high
     place = (row[1], row[2])
-    return place[: len(low)] >= low and (high is None or place[: len(high)] <= high)
+    left, right = interval.bounds
+    if place[: len(low)] < low or (left == "(" and low and place[: len(low)] == low):
+        return False
+    return high is None or place[: len(high)] < high or (right == "]" and place[: len(high)] == high)
 
 
 def intervals() -> Iterator[Interval]:
     bounds: list[Any] = [None, (1,), (1, 4), (2, 0)]
     for low, high, limit in itertools.product(bounds, bounds, [None, 2]):
         yield Interval((low, high, limit))
+    for low, high in itertools.product(bounds, bounds):
+        yield Interval((low, high, None), "()")
+        yield Interval((low, high, 2), "[)", descending=True)
+        yield Interval((low, high, 1), "(]", descending=True)
 
 
 def plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from extrovert import App, Arrival, Record, Refuse, Thinking, Turn, before
+from extrovert import App, Arrival, Change, Record, Refuse, Thinking, Turn, before, between
 from extrovert.connectors.replay import Replay
 from extrovert.testing import World
 
@@ -61,6 +61,12 @@ class Cancelled(Record, tag=True):
     flight_id: str
 
 
+class Price(Record):
+    symbol: str
+    value: int
+    at: datetime
+
+
 FlightEvent = Delayed | Cancelled
 
 events = app.stream("flight_events", FlightEvent, key=Delayed.flight_id)
@@ -77,6 +83,11 @@ def fly(flight: Flight | None, event: FlightEvent) -> Flight | None:
             return flight.but(cancelled=True)
 
 
+prices = app.table(
+    "prices", Price, key=Price.symbol, order_by=Price.at, history=timedelta(days=7), ttl=timedelta(days=1)
+)
+captured = app.changes("captured", Price, key=Price.symbol)
+followed = app.table("followed", Price, key=Price.symbol, source=captured)
 flights = app.table("flights", Flight, key=Flight.flight_id, source=events, fold=fly)
 seats = app.table("seats", Seats, key=Seats.flight_id)
 bookings = app.table("bookings", Booking, key=Booking.booking_id, turns_own=[Booking.flight_id])
@@ -145,6 +156,18 @@ async def rebook(turn: Turn, case: Disruption) -> None:
 
 @app.agent(wakes_on=flights, when=lambda flight: flight.cancelled, rest=timedelta(seconds=1))
 async def watch(turn: Turn, flight: Flight | None) -> None: ...
+
+
+@app.agent(wakes_on=captured)
+async def compare(turn: Turn, change: Change[Price]) -> None:
+    assert_type(change.before, Price | None)
+    assert_type(prices.as_of("ACME", turn.now()), Price | None)
+    assert_type(flights.where({Flight.origin: "JFK", Flight.cancelled: False}), tuple[Flight, ...])
+    until = between(turn.now(), bounds="[)")
+    assert_type(flights.where({"origin": "JFK", Flight.departs_at: until}, limit=5), tuple[Flight, ...])
+    assert_type(by_departure.first("ORD"), Flight | None)
+    assert_type(flights.count() + by_departure.count_between(("ORD",)), int)
+    by_departure.between(("ORD",), bounds="(]", limit=3, descending=True)
 
 
 @app.agent(wakes_on=told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Record, Turn
+from extrovert import App, Record, Turn, between
 
 app = App("airline")
 
@@ -36,6 +36,9 @@ to = flights.index(Flight.destination)
 to_with = flights.index(Flight.destination, Flight.delay_minutes)
 oops = app.table("oops", Flight, key=Flight.flight)  # error: reportAttributeAccessIssue
 odd = flights.index(Flight.origin)  # error: reportAttributeAccessIssue
+
+
+app.table("dated", Flight, key=Flight.flight_id, ttl=60)  # error: reportCallIssue
 
 
 @app.effect
@@ -69,6 +72,12 @@ async def rebook(turn: Turn, flight: Flight) -> None:
     to[17]  # error: reportArgumentType
     to_with["ORD"]  # error: reportArgumentType
     to_with.count(("ORD", "late"))  # error: reportArgumentType
+    flights.as_of(17, turn.now())  # error: reportArgumentType
+    flights.as_of("F1", 17)  # error: reportArgumentType
+    flights.as_of("F1", turn.now()).delay  # error: reportAttributeAccessIssue
+    flights.where({Flight.origin: "JFK"})  # error: reportAttributeAccessIssue
+    flights.where({})[0].delay  # error: reportAttributeAccessIssue
+    between(1, 2, bounds="[[")  # error: reportArgumentType
     turn.put(flights, Booking(1, "F1"))  # error: reportArgumentType
     turn.delete(bookings, "B1")  # error: reportArgumentType
     turn.emit(told, flight)  # error: reportArgumentType

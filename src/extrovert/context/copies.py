@@ -6,10 +6,15 @@ world that is refreshed now and then, to compare with the live one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from extrovert.context.index import CountState, IndexState, Interval, RangeIndexState, keys_in
+from extrovert.context.history import HistoryState, Version, answer
+from extrovert.context.index import CountState, IndexState
+from extrovert.context.interval import Interval
+from extrovert.context.range_index import RangeCountState, RangeIndexState, keys_in
 from extrovert.context.reads import Readable
+from extrovert.context.sizes import SizeState
 from extrovert.context.table import TableState, WholeTable
 from extrovert.context.view import ViewState
 
@@ -25,10 +30,11 @@ class Copy:
     """The context as it was at `at_us`: what has changed since as it was before, and the rest as it is.
 
     `rows` has the rows (None: there was none) and versions of what has changed, by table and key; `left` the keys of
-    these by the index value that they had; `values` the same for views. `wholes` has the tables' versions.
+    these by the index value that they had; `values` the same for views. `wholes` has the tables' versions. `histories`
+    has the versions of rows whose past has changed, `horizons` where the history of their tables began.
     """
 
-    __slots__ = ("at_us", "context", "left", "rows", "values", "wholes")
+    __slots__ = ("at_us", "context", "histories", "horizons", "left", "rows", "values", "wholes")
 
     def __init__(self, context: LiveContext, at_us: int) -> None:
         self.context = context
@@ -37,6 +43,8 @@ class Copy:
         self.left: dict[tuple[IndexState, Any], dict[Any, None]] = {}
         self.values: dict[tuple[ViewState, Any], Seen] = {}
         self.wholes: dict[TableState, int] = {}
+        self.histories: dict[tuple[HistoryState, Any], list[Version]] = {}
+        self.horizons: dict[HistoryState, int | None] = {}
 
     def look(self, of: Readable, selector: Any) -> Seen:
         """The value and token that `of` had at `selector`."""
@@ -52,6 +60,15 @@ class Copy:
                 return size, size
             case RangeIndexState():
                 return self._interval(of, selector)
+            case RangeCountState():
+                size = len(self._interval(of.index, selector)[0])
+                return size, size
+            case SizeState():
+                size = self._size(of.table)
+                return size, size
+            case HistoryState():
+                key, at_us = selector
+                return answer(self.versions(of, key), at_us, self._since_us(of), of.ttl_us)
             case WholeTable():
                 return self._whole(of.table)
             case _:
@@ -84,11 +101,24 @@ class Copy:
         entries = [entry for row, _ in kept.values() if row is not None and interval.holds(entry := entry_of(row))]
         room = interval.widened(len(kept))
         entries += [entry_of(index.table.rows[key]) for key in keys_in(index.entries, room) if key not in kept]
-        keys = [entry[-1] for entry in sorted(entries)[: interval.limit]]
+        keys = [entry[-1] for entry in sorted(entries, reverse=interval.descending)[: interval.limit]]
         seen = [self._row(index.table, key) for key in keys]
         return tuple([row for row, _ in seen]), tuple(
             [(key, version) for key, (_, version) in zip(keys, seen, strict=True)]
         )
+
+    def versions(self, history: HistoryState, key: Any) -> Sequence[Version]:
+        """The versions that a row had."""
+        kept = self.histories.get((history, key))
+        return history.versions.get(key, ()) if kept is None else kept
+
+    def _since_us(self, history: HistoryState) -> int | None:
+        return self.horizons.get(history, history.since_us)
+
+    def _size(self, table: TableState) -> int:
+        kept = self.rows.get(table, {})
+        came = sum(key in table.rows for key in kept)
+        return len(table.rows) - came + sum(row is not None for row, _ in kept.values())
 
     def _whole(self, table: TableState) -> Seen:
         kept = self.rows.get(table)
@@ -131,6 +161,16 @@ class Copies:
             for index in table.indexes:
                 if isinstance(index, IndexState):
                     copy.left.setdefault((index, index.value_of(row)), {})[key] = None
+
+    def keep_horizon(self, history: HistoryState) -> None:
+        """The history is about to begin later: remembers where it begins."""
+        self.latest.horizons.setdefault(history, history.since_us)
+
+    def keep_history(self, history: HistoryState, key: Any) -> None:
+        """The past of the row at `key` is about to change: remembers how it is."""
+        kept = self.latest.histories
+        if (history, key) not in kept:
+            kept[history, key] = list(history.versions.get(key, ()))
 
     def keep_value(self, view: ViewState, key: Any) -> None:
         """The value at `key` is about to change: remembers how it is."""

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
-from extrovert.context.index import IndexState, RangeIndexState
+from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
+from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
 from extrovert.context.table import Table, TableState
+from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.zones import without_zone
 
@@ -65,6 +67,7 @@ class LiveContext:
         self.feeds: dict[str, list[TableState]] = {}
         for state in self.tables.values():
             self.feeds.setdefault(state.declared.stream, []).append(state)
+        self.mortal = [state for state in self.tables.values() if state.lifetime is not None]
         self.operators: dict[str, Operator] = {}
         self.followers: dict[str, list[Operator]] = {}
         self.produced: list[Produced] = []
@@ -135,11 +138,11 @@ class LiveContext:
         heappush(self._alarms, (at_us, operator))
 
     def next_us(self) -> int | None:
-        """The earliest moment that a view, a turn or an operator waits for."""
-        waited_us = self.expiry.next_us()
-        if not self._alarms:
-            return waited_us
-        return self._alarms[0][0] if waited_us is None else min(waited_us, self._alarms[0][0])
+        """The earliest moment that a view, a turn or an operator waits for, or at which a row is due to go."""
+        moments = [self.expiry.next_us(), *(table.lifetime.next_us() for table in self.mortal if table.lifetime)]
+        if self._alarms:
+            moments.append(self._alarms[0][0])
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def settle(self) -> None:
         """Re-evaluates what is stale until nothing is: views that others read included."""
@@ -168,6 +171,8 @@ class LiveContext:
         self.expiry.now_us = max(self.expiry.now_us, now_us)
         for watchers in self.expiry.expired():
             self.touch(watchers)
+        for table in self.mortal:
+            table.expire(offset)
         due: dict[str, None] = {}
         while self._alarms and self._alarms[0][0] <= now_us:
             due[heappop(self._alarms)[1]] = None
@@ -198,6 +203,8 @@ def _folded(table: TableState, key: Any, record: Any) -> Any:
     row = table.rows.get(key)
     if declared.fold is not None and record is not None:
         record = declared.fold(row, record)
+        if isinstance(record, Deleted):
+            return _deletion(table, key, record)
         if record is not None and (not isinstance(record, declared.record) or table.key_of(record) != key):
             raise ValueError(f"its fold made {record!r} of an event of `{key}`; it must be that row, or None")
         wrong = without_zone(record, declared.record)
@@ -205,9 +212,19 @@ def _folded(table: TableState, key: Any, record: Any) -> Any:
             raise ValueError(f"its fold made a row of an event of `{key}` of which {wrong}")
     if row is not None and record is not None and declared.turns_own:
         return record.but(**{name: getattr(row, name) for name in declared.turns_own})
-    if key in table.by_turns and not declared.turns_own:
+    _check_writer(table, key)
+    return record
+
+
+def _deletion(table: TableState, key: Any, deleted: Deleted) -> Deleted | None:
+    """A deletion with a time of its own, which matters to a table with an order alone."""
+    _check_writer(table, key)
+    return None if table.timeline is None else deleted
+
+
+def _check_writer(table: TableState, key: Any) -> None:
+    if key in table.by_turns and not table.declared.turns_own:
         raise ValueError(
             f"row `{key}` was last written by a turn, and one row has one writer; "
             f"declare the fields that turns own (turns_own=) or keep them in a table of their own"
         )
-    return record

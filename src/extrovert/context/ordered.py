@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-__all__ = ["Ordered"]
+__all__ = ["Ordered", "Place"]
 
 BLOCK = 512
 """A block is split when it has twice as many entries."""
 
 Entry = tuple[Any, ...]
+Place = tuple[int, int]
+"""A block and a place in it."""
 
 
 class Ordered:
@@ -55,11 +57,41 @@ class Ordered:
 
     def since(self, low: Entry | None) -> Iterator[Entry]:
         """The entries from `low` on (None: all). They must not change meanwhile."""
-        blocks = self._blocks
-        at = 0 if low is None else bisect_left(self._lasts, low)
-        if at == len(blocks):
+        return self.between(self.place(low), self.end)
+
+    @property
+    def end(self) -> Place:
+        """The place behind all entries."""
+        return len(self._blocks), 0
+
+    def place(self, bound: Entry | None, *, behind: bool = False) -> Place:
+        """Where the entries that begin with `bound` start or, with `behind`, where they end. None: the start of all."""
+        if bound is None:
+            return 0, 0
+        if behind:
+            at = bisect_right(self._lasts, bound, key=lambda entry: entry[: len(bound)])
+            if at == len(self._blocks):
+                return self.end
+            return at, bisect_right(self._blocks[at], bound, key=lambda entry: entry[: len(bound)])
+        at = bisect_left(self._lasts, bound)
+        return self.end if at == len(self._blocks) else (at, bisect_left(self._blocks[at], bound))
+
+    def between(self, start: Place, end: Place) -> Iterator[Entry]:
+        """The entries from one place up to another, in order."""
+        if start >= end:
             return
-        start = 0 if low is None else bisect_left(blocks[at], low)
-        yield from islice(blocks[at], start, None)
-        for later in range(at + 1, len(blocks)):
-            yield from blocks[later]
+        for at in range(start[0], min(end[0] + 1, len(self._blocks))):
+            yield from islice(self._blocks[at], start[1] if at == start[0] else 0, end[1] if at == end[0] else None)
+
+    def back(self, start: Place, end: Place) -> Iterator[Entry]:
+        """The same from the end on."""
+        for at in range(min(end[0], len(self._blocks) - 1), start[0] - 1, -1):
+            low = start[1] if at == start[0] else 0
+            high = end[1] if at == end[0] else len(self._blocks[at])
+            block = self._blocks[at]
+            for place in range(high - 1, low - 1, -1):
+                yield block[place]
+
+    def rank(self, place: Place) -> int:
+        """How many entries lie before a place."""
+        return sum(map(len, islice(self._blocks, place[0]))) + place[1]

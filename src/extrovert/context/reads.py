@@ -109,6 +109,10 @@ class Scope:
         """The row of `table` at `key`, or None."""
         return self.look(self.context.tables[table], key)
 
+    def as_of(self, table: str, key: Any, at_us: int) -> Any:
+        """The row of `table` at `key` as of an event time, or None."""
+        return self.look(self.context.tables[table].history, (key, at_us))  # pyright: ignore[reportArgumentType]
+
     def rows(self, table: str, of: Readable, selector: Any, _matches: Callable[[Any], bool]) -> Iterable[Any]:
         """Several rows of `table` found through `of`, ordered as it orders them."""
         return self.look(of, selector)

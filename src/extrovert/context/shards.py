@@ -64,8 +64,8 @@ class Border:
                 f"replicated=True, if every shard should have it, or emit an event to shard `{shard}` and read there."
             )
 
-    def counts(self, table: Table[Any, Any], what: str, fields: tuple[str, ...], at: Any) -> None:
-        """Raises `ShardBreach` where what is counted may lie in another shard."""
+    def counts(self, table: Table[Any, Any], what: str, fields: tuple[str, ...], at: tuple[Any, ...]) -> None:
+        """Raises `ShardBreach` where what is counted may lie in another shard; `at` are the values of `fields`."""
         if table.replicated:
             return
         if table.shard_by not in fields:
@@ -73,7 +73,7 @@ class Border:
                 f"{self._whose()} counted {what} over all shards. Count by an index that has `{table.shard_by}` among "
                 f"its fields, or declare table `{table.name}` as replicated=True."
             )
-        self.visits(table, what, at if len(fields) == 1 else at[fields.index(table.shard_by)])
+        self.visits(table, what, at[fields.index(table.shard_by)])
 
     def writes(self, table: Table[Any, Any], row: Any) -> None:
         """Raises `ShardBreach` for a row of another shard, and for a replicated table."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any, Generic, TypeVar, get_args, overload
+from types import UnionType
+from typing import Any, Generic, TypeVar, get_args, get_origin, overload
 
 from typing_extensions import TypeIs
 
@@ -31,7 +32,8 @@ class Stream(Generic[T]):
         self.made_by = made_by
         self.key_of: Callable[[Any], Any] = attrgetter(key)
         self.shard_of: Callable[[Any], Any] = attrgetter(shard_by or key)
-        self._types: tuple[type, ...] = get_args(event) or (event,)
+        kinds = get_args(event) if isinstance(event, UnionType) else (event,)
+        self._types: tuple[type, ...] = tuple(get_origin(kind) or kind for kind in kinds)
 
     def wrong(self, record: object) -> str:
         """What is wrong with a record as an event of this stream; "" for a good one."""

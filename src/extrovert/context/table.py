@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import compress
 from operator import attrgetter, is_, ne
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from extrovert.context.index import Index, IndexState, RangeIndex, RangeIndexState
+from extrovert.context.history import Beyond, HistoryState
+from extrovert.context.index import Index, IndexState
 from extrovert.context.indexable import check_indexable
+from extrovert.context.lifetime import Lifetime
+from extrovert.context.range_index import RangeIndex, RangeIndexState
 from extrovert.context.reads import Readable, scope
-from extrovert.core.errors import DeclarationError, MissingRow
+from extrovert.context.sizes import SizeState
+from extrovert.context.timeline import Timeline, Timing
+from extrovert.context.where import found
+from extrovert.core.errors import BeforeHistory, DeclarationError, MissingRow
 from extrovert.core.record import Record
+from extrovert.core.time import to_us
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -30,6 +38,7 @@ D = TypeVar("D")
 Fold = Callable[[Any, Any], Any]
 Listener = Callable[[Sequence[Any], Sequence[Any]], None]
 
+NO_TIMING = Timing()
 SMALL = 4
 """Batches below this are quicker written row by row."""
 
@@ -61,6 +70,7 @@ class Table(Generic[K, R]):
         turns_own: frozenset[str] = frozenset(),
         shard_by: str = "",
         replicated: bool = False,
+        timing: Timing = NO_TIMING,
     ) -> None:
         self.name = name
         self.record = record
@@ -72,6 +82,7 @@ class Table(Generic[K, R]):
         self.shard_by = shard_by or key
         self.replicated = replicated
         self.shard_of: Callable[[Any], Any] = attrgetter(self.shard_by)
+        self.timing = timing
         self.indexes: list[Index[Any, R] | RangeIndex[Any, R]] = []
 
     def __getitem__(self, key: K) -> R:
@@ -94,6 +105,36 @@ class Table(Generic[K, R]):
         here = scope()
         whole = here.context.tables[self.name].whole
         return here.rows(self.name, whole, None, lambda _row: True)
+
+    def count(self) -> int:
+        """How many rows there are. Cheaper than the rows, and changes only when the number does."""
+        here = scope()
+        return here.count(self.name, here.context.tables[self.name].sizes, None, lambda _row: True)
+
+    def as_of(self, key: K, at: datetime) -> R | None:
+        """The row at `key` as it was at the event time `at`, or None. It changes when a late row corrects that past.
+
+        Raises `BeforeHistory` where `at` lies before the history that the table keeps.
+        """
+        if self.timing.history_us is None:
+            raise DeclarationError(
+                f"Table `{self.name}` keeps no history to read as of {at.isoformat()}. Declare it: "
+                f'app.table("{self.name}", …, order_by=<an event time>, history=timedelta(…)).'
+            )
+        row = scope().as_of(self.name, key, to_us(at))
+        if isinstance(row, Beyond):
+            raise BeforeHistory(self.name, key, at, timedelta(microseconds=self.timing.history_us))
+        return row
+
+    def where(
+        self, conditions: Mapping[Any, Any], *, order: Any = None, descending: bool = False, limit: int | None = None
+    ) -> tuple[R, ...]:
+        """Rows of which all `conditions` hold, found by an index: `{Flight.origin: "JFK", Flight.at: between(a, b)}`.
+
+        They come in the order of `order`, else of the field that is between two values, else of their keys. Raises
+        `DeclarationError`, which names the index to declare, where none fits.
+        """
+        return tuple(found(self, conditions, order, descending, limit))
 
     @overload
     def index(self, a: A, /) -> Index[A, R]: ...
@@ -150,8 +191,11 @@ class TableState(Readable):
         "declared",
         "indexes",
         "key_of",
+        "lifetime",
         "listeners",
         "rows",
+        "sizes",
+        "timeline",
         "versions",
         "views",
         "whole",
@@ -170,11 +214,20 @@ class TableState(Readable):
         self.by_turns: set[Any] = set()
         self.whole = WholeTable(self)
         self._written: list[Any] = []
+        self.sizes = SizeState(self)
+        timing = declared.timing
+        self.timeline = None if timing.order_by is None else Timeline(self, timing)
+        self.lifetime = None if timing.ttl_us is None else Lifetime(timing.ttl_us)
 
     def take_written(self) -> dict[Any, None]:
         """The keys of the rows that were written or deleted since the last call."""
         written, self._written = self._written, []
         return dict.fromkeys(written)
+
+    @property
+    def history(self) -> HistoryState | None:
+        """What the rows were; None where that is not kept."""
+        return None if self.timeline is None else self.timeline.history
 
     def look(self, selector: Any) -> tuple[Any, int]:
         return self.rows.get(selector), self.versions.get(selector, 0)
@@ -186,7 +239,23 @@ class TableState(Readable):
         border.reads(self.declared, f"row `{selector}` of table `{self.name}`", (value,))
 
     def put(self, key: Any, row: Any, offset: int) -> None:
-        """Writes the row at `key` (None deletes) and touches whoever read it, directly or through an index."""
+        """Writes the row at `key` (None deletes) and touches whoever read it, directly or through an index.
+
+        In a table with an order a late row enters history only.
+        """
+        if self.timeline is not None:
+            row, shown = self.timeline.take(key, row, offset)
+            if not shown:
+                return
+        self._write(key, row, offset)
+
+    def expire(self, offset: int) -> None:
+        """Deletes the rows whose time to live has ended."""
+        assert self.lifetime is not None
+        for key in self.lifetime.due(self.context.expiry.now_us):
+            self._write(key, None, offset)
+
+    def _write(self, key: Any, row: Any, offset: int) -> None:
         old = self.rows.get(key)
         if row is None and old is None:
             return
@@ -202,22 +271,38 @@ class TableState(Readable):
         else:
             self.rows[key] = row
             self.versions[key] = offset
+        if self.lifetime is not None:
+            self._lives(key, row)
         self.whole.version = offset
         self._written.append(key)
+        if (old is None or row is None) and self.sizes.watchers:
+            self.context.touch(self.sizes.watchers[None])
         self._tell(key, row)
+
+    def _lives(self, key: Any, row: Any) -> None:
+        assert self.lifetime is not None
+        if row is None:
+            self.lifetime.gone(key)
+        else:
+            from_us = self.context.expiry.now_us if self.timeline is None else self.timeline.time_of(row)
+            self.lifetime.is_due(key, from_us + self.lifetime.ttl_us)
 
     def put_many(self, keys: Sequence[Any], rows: Sequence[Any], offsets: Sequence[int]) -> None:
         """Writes rows (none is None) at their offsets: in the end the same as `put` one by one.
 
         Who reads is told once for the batch, so of two rows of one key only the last is seen.
         """
-        if self.context.copies is not None or len(keys) < SMALL:
+        one_by_one = self.context.copies is not None or self.timeline is not None or self.lifetime is not None
+        if one_by_one or len(keys) < SMALL:
             for key, row, offset in zip(keys, rows, offsets, strict=True):
                 self.put(key, row, offset)
             return
         latest = dict(zip(keys, rows, strict=True))
         self._move_in_indexes(latest)
+        size = len(self.rows)
         self.rows.update(latest)
+        if self.sizes.watchers and len(self.rows) != size:
+            self.context.touch(self.sizes.watchers[None])
         self.versions.update(zip(keys, offsets, strict=True))
         self.whole.version = offsets[-1]
         self._written.extend(latest)

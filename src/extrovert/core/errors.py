@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 __all__ = [
     "AlreadyRunning",
+    "BeforeHistory",
     "CorruptionError",
     "DeclarationError",
     "ExtrovertError",
@@ -58,6 +60,20 @@ class MissingRow(ExtrovertError, LookupError):
         self.name = name
         self.key = key
         self.reader = reader
+
+
+class BeforeHistory(ExtrovertError, LookupError):
+    """A row was read as of a time that lies before the history that its table keeps."""
+
+    def __init__(self, table: str, key: Any, at: datetime, kept: timedelta) -> None:
+        super().__init__(
+            f"`{table}.as_of({key!r}, {at.isoformat()})` is before the history that table `{table}` keeps: {kept} back "
+            f"from its newest event time. Keep more with history=, or catch BeforeHistory where that is an answer."
+        )
+        self.table = table
+        self.key = key
+        self.at = at
+        self.kept = kept
 
 
 class TurnError(ExtrovertError):

@@ -44,7 +44,9 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     def fingerprint(self) -> str:
         """Changes when rows folded by an earlier version of this app would not be the same now."""
         parts = [
-            canonical([t.name, t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold)])
+            canonical(
+                [t.name, t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold), t.timing]
+            )
             for t in self.tables
         ]
         parts += [canonical([o.name, o.definition]) for o in self.operators]

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.context import keeping
 from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Wake
 from extrovert.core.ports import SavedRow, Store
@@ -49,6 +50,7 @@ class _Snapshot(msgspec.Struct):
     now_us: int
     positions: dict[str, int]
     tables: dict[str, int]
+    kept: dict[str, msgspec.Raw]
     views: dict[str, list[tuple[Any, int]]]
     books: dict[str, _Book]
     running: list[_Turn]
@@ -101,6 +103,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         now_us=context.expiry.now_us,
         positions=dict(fold.positions),
         tables={name: state.whole.version for name, state in context.tables.items()},
+        kept={name: keeping.save(state) for name, state in context.tables.items()},
         views={name: list(view.versions.items()) for name, view in context.views.items()},
         books=books,
         running=[_turn(turn, raw) for turn in fold.running.values()],
@@ -136,6 +139,7 @@ def _restore(fold: Fold, shot: _Snapshot, store: Store) -> None:
     context.expiry.now_us = shot.now_us
     for name, version_of_all in shot.tables.items():
         _restore_table(context.tables[name], store.snapshot_rows(name))
+        keeping.load(context.tables[name], bytes(shot.kept[name]))
         context.tables[name].whole.version = version_of_all
     for name, saved in shot.operators.items():
         context.operators[name].load(bytes(saved))

@@ -33,7 +33,7 @@ from extrovert.stores.sqlite import SqliteStore
 
 __all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
 
-VERSIONED = frozenset({"row", "index", "range", "view", "table"})
+VERSIONED = frozenset({"row", "as_of", "index", "range", "view", "table"})
 MANY = 1_000
 ENDS = frozenset({"settled", "failed", "withdrawn"})
 
@@ -254,7 +254,7 @@ class _Teller:
         read = Read(note.kind, note.of, note.at, note.version)
         if note.kind not in VERSIONED or not note.version:
             return read
-        change = self._change(note.version, note.of, note.at)
+        change = self._change(note.version, note.of, note.at[0] if note.kind == "as_of" else note.at)
         if change is None:
             return read
         return read.but(change=change, age_ms=(from_us(self.ended.at_us) - change.at).total_seconds() * 1000)

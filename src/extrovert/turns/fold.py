@@ -219,7 +219,7 @@ class Fold:
             table = context.tables[write.to]
             row = None if is_null(write.row) else msgspec.json.decode(write.row, type=self._row_types[write.to])
             table.put(write.key, row, offset)
-            if row is not None:
+            if row is not None and write.key in table.rows:
                 table.by_turns.add(write.key)
         self.intents.extend(self.outbox.intend(body, offset, at_us))
         self._close(turn, body.wake.digest, offset, at_us)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from extrovert.context.index import Interval
+from extrovert.context.interval import Interval
 from extrovert.context.reads import Readable, ReadSet
 from extrovert.core.log import ReadNote
 

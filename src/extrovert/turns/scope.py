@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from extrovert.context.copies import Copy
-from extrovert.context.index import RangeIndexState
+from extrovert.context.history import Beyond
 from extrovert.context.live import LiveContext
+from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, ReadSet, Scope
 
 __all__ = ["TurnScope"]
@@ -42,6 +43,17 @@ class TurnScope(Scope):
                 return written[key]
         return self.look(self.context.tables[table], key)
 
+    def as_of(self, table: str, key: Any, at_us: int) -> Any:
+        state = self.context.tables[table]
+        timeline, history = state.timeline, state.history
+        found = super().as_of(table, key, at_us)
+        written = self.writes.get(table)
+        if not written or key not in written or isinstance(found, Beyond) or timeline is None or history is None:
+            return found
+        versions = history.versions.get(key, ()) if self.copy is None else self.copy.versions(history, key)
+        written_us = timeline.written_us(written[key], state.rows.get(key))
+        return found if written_us is None else history.as_if_written(versions, at_us, written[key], written_us)
+
     def rows(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> Iterable[Any]:
         found = self.look(of, selector)
         written = self.writes.get(table)
@@ -52,7 +64,9 @@ class TurnScope(Scope):
         state = self.context.tables[table]
         kept = [row for row in found if state.key_of(row) not in written]
         kept.extend(row for row in written.values() if row is not None and matches(row))
-        return sorted(kept, key=of.entry_of if isinstance(of, RangeIndexState) else state.key_of)
+        if isinstance(of, RangeIndexState):
+            return sorted(kept, key=of.entry_of, reverse=selector.descending)
+        return sorted(kept, key=state.key_of)
 
     def count(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> int:
         size: int = self.look(of, selector)

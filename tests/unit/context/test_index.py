@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from extrovert import App, Record
-from extrovert.context.index import Interval, keys_in
+from extrovert.context.interval import Interval
 from extrovert.context.live import LiveContext
 from extrovert.context.ordered import Ordered
+from extrovert.context.range_index import keys_in
 
 
 class Row(Record):

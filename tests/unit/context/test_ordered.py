@@ -26,6 +26,12 @@ def test_entries_are_in_order_whatever_comes_and_goes() -> None:
         assert list(entries) == sorted(plain)
         for low in [(-1,), (5,), (5, 0.5), (10,)]:
             assert list(entries.since(low)) == [entry for entry in sorted(plain) if entry >= low]
+            for high in [(-1,), (5,), (7, 0.5), (10,)]:
+                start, end = entries.place(low, behind=True), entries.place(high, behind=True)
+                inside = [entry for entry in sorted(plain) if entry[: len(low)] > low and entry[: len(high)] <= high]
+                assert list(entries.between(start, end)) == inside
+                assert list(entries.back(start, end)) == inside[::-1]
+                assert max(0, entries.rank(end) - entries.rank(start)) == len(inside)
 
 
 def test_there_is_nothing_in_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from extrovert import App, Record
@@ -16,6 +17,11 @@ class RowWithMore(Record):
     key: str
     number: int = 0
     more: int = 0
+
+
+class Dated(Record):
+    key: str
+    at: datetime
 
 
 def fold(row: Row | None, event: Row) -> Row:
@@ -47,6 +53,18 @@ def test_the_same_app_has_the_same_fingerprint() -> None:
 def test_whatever_makes_other_rows_makes_another_fingerprint() -> None:
     others = [fingerprint(), fingerprint(RowWithMore), fingerprint(how=fold), fingerprint(how=other_fold)]
     assert len({*others, fingerprint(owned=("number",))}) == 5
+
+
+def test_so_does_what_is_declared_about_time() -> None:
+    def declared(**options: Any) -> str:
+        app = App("app")
+        app.table("rows", Dated, key=Dated.key, **options)
+        return app.declared().fingerprint()
+
+    hour = timedelta(hours=1)
+    options: list[dict[str, Any]] = [{}, {"ttl": hour}, {"ttl": 2 * hour}, {"order_by": Dated.at}]
+    options.append({"order_by": Dated.at, "history": hour})
+    assert len({declared(**one) for one in options}) == 5
 
 
 def test_views_are_evaluated_anew_in_any_case() -> None:

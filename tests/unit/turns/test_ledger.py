@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from extrovert.context.index import Interval
+from extrovert.context.interval import Interval
 from extrovert.context.reads import Readable
 from extrovert.core.log import ReadNote
 from extrovert.turns.ledger import named, newer, notes

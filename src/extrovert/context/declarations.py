@@ -1,0 +1,192 @@
+"""Declarations of live context: streams, tables, views and whatever follows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, LiteralString, TypeVar, overload
+
+from typing_extensions import TypeForm
+
+from extrovert.context.changes import Change, change_stream, follow, is_change_of
+from extrovert.context.derived import Derived
+from extrovert.context.flow import Flow
+from extrovert.context.operator import DeclaredOperator
+from extrovert.context.stream import Stream
+from extrovert.context.table import Fold, Table, field_name
+from extrovert.context.timeline import timing
+from extrovert.context.view import View
+from extrovert.core.declaring import add, check_key, records
+from extrovert.core.errors import DeclarationError
+from extrovert.core.record import Record
+
+__all__ = ["Declarations"]
+
+K = TypeVar("K")
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+class Declarations:
+    """What an app declares of its live context. `App` is one of these, with sources and agents."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, Stream[Any]] = {}
+        self._tables: dict[str, Table[Any, Any]] = {}
+        self._views: dict[str, View[Any, Any]] = {}
+        self._operators: dict[str, DeclaredOperator] = {}
+
+    def stream(
+        self,
+        name: str,
+        event: TypeForm[T],
+        *,
+        key: Any,
+        source: Flow[T] | Stream[T] | None = None,
+        shard_by: Any = None,
+    ) -> Stream[T]:
+        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
+
+        With strict shards, a turn that it wakes belongs to the shard of the event's `shard_by` (else of its key).
+
+        With a `source` it is derived: `app.stream("delays", Delay, key=Delay.flight_id, source=events.map(delay_of))`.
+        Its functions are pure; an event of which one raises goes to the dead letters.
+        """
+        where, shard = f"Stream `{name}`", ""
+        for record in records(where, event):
+            check_key(where, record, field_name(where, record, key))
+            shard = "" if shard_by is None else field_name(where, record, shard_by)
+        flow = source.flow() if isinstance(source, Stream) else source
+        made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
+        stream: Stream[T] = Stream(
+            name, event, key if isinstance(key, str) else key.__name__, made_by=made_by, shard_by=shard
+        )
+        add(self._streams, "stream", name, stream)
+        if flow is not None:
+            self._operators[f"stream {name}"] = Derived(stream, flow)
+        return stream
+
+    def changes(self, name: str, record: type[R], *, key: Any) -> Stream[Change[R]]:
+        """Declares a stream of a database's changes of `record` rows by `key`, as Debezium gives them.
+
+        A table with it as `source=` follows the database, its deletes included.
+        """
+        where = f"Stream `{name}`"
+        check_key(where, record, key_name := field_name(where, record, key))
+        return add(self._streams, "stream", name, change_stream(name, record, key_name))
+
+    @overload
+    def table(
+        self,
+        name: str,
+        record: type[R],
+        *,
+        key: LiteralString,
+        source: Stream[Any] | None = None,
+        fold: Fold | None = None,
+        turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
+    ) -> Table[Any, R]: ...
+    @overload
+    def table(
+        self,
+        name: str,
+        record: type[R],
+        *,
+        key: K,
+        source: Stream[Any] | None = None,
+        fold: Fold | None = None,
+        turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
+    ) -> Table[K, R]: ...
+    def table(
+        self,
+        name: str,
+        record: type[R],
+        *,
+        key: Any,
+        source: Stream[Any] | None = None,
+        fold: Fold | None = None,
+        turns_own: Iterable[Any] = (),
+        shard_by: Any = None,
+        replicated: bool = False,
+        order_by: Any = None,
+        history: timedelta | None = None,
+        ttl: timedelta | None = None,
+    ) -> Table[Any, R]:
+        """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
+
+        `source` is the stream that writes it: the latest event per key is the row, or what `fold(row | None, event)`
+        returns. Without one, turns write it, and the stream of its own name can fill it; a row that a turn has written
+        is then no longer taken from outside. `turns_own` names the fields of a sourced table that turns write and its
+        source does not. With strict shards, rows of one value of `shard_by` (else of one key) are in one shard, and a
+        `replicated` table is in each.
+
+        `order_by` names an event time: a row that is older than the present one is late, and enters history only.
+        `history` is how far back, from the newest event time, rows can be read by `as_of`. `ttl` is how long a row
+        stays: since its `order_by` time or, without one, since it was last written.
+        """
+        where = f"Table `{name}`"
+        key_name = field_name(where, record, key)
+        check_key(where, record, key_name)
+        owned = frozenset(field_name(where, record, field) for field in turns_own)
+        order = None if order_by is None else field_name(where, record, order_by)
+        times = timing(where, record, order, history, ttl, folds=fold is not None or bool(owned))
+        if fold is None and is_change_of(record, source):
+            fold = follow
+        if key_name in owned:
+            raise DeclarationError(f"{where}: turns cannot own its key, `{key_name}`.")
+        if replicated and shard_by is not None:
+            raise DeclarationError(f"{where} is either replicated or sharded by a field, not both.")
+        fed = source is not None or bool(owned)
+        if source is None:
+            source = self.stream(name, record, key=key_name)
+        elif fold is None:
+            _check_rows(where, record, key_name, source)
+        table: Table[Any, R] = Table(
+            name,
+            record,
+            key_name,
+            stream=source.name,
+            fed=fed,
+            fold=fold,
+            turns_own=owned,
+            shard_by="" if shard_by is None else field_name(where, record, shard_by),
+            replicated=replicated,
+            timing=times,
+        )
+        return add(self._tables, "table", name, table)
+
+    def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
+        """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.
+
+        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value.
+        """
+
+        def declare(function: Callable[[R], V | None]) -> View[K, V]:
+            name = function.__name__
+            return add(self._views, "view", name, View[K, V](name, over.name, function))
+
+        return declare
+
+
+def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:
+    """Without a fold, each event of a table's source is a row."""
+    if source.event is not record:
+        raise DeclarationError(
+            f"{where} holds {record.__name__}, but its source `{source.name}` does not; say how with fold="
+        )
+    if source.key != key:
+        raise DeclarationError(
+            f"{where} is keyed by `{key}`, but its source `{source.name}` by `{source.key}`; one event is one row, so "
+            f"give both the same key, or say with fold= which row an event makes."
+        )
