@@ -1,11 +1,15 @@
 """Extrovert: agents that wake because the world changed, decide on what is true now, and act once."""
 
 from extrovert.app import App
+from extrovert.context import aggregates
+from extrovert.context.aggregates import Aggregate
 from extrovert.context.expiry import before
 from extrovert.context.index import Index, RangeIndex
+from extrovert.context.spans import Session, Sliding, Tumbling
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
+from extrovert.context.window import Window
 from extrovert.core.errors import (
     AlreadyRunning,
     CorruptionError,
@@ -26,6 +30,7 @@ from extrovert.turns.turn import Turn
 
 __all__ = [
     "Agent",
+    "Aggregate",
     "AlreadyRunning",
     "App",
     "Arrival",
@@ -42,12 +47,17 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Session",
+    "Sliding",
     "Stream",
     "Table",
     "Thinking",
     "TransientError",
+    "Tumbling",
     "Turn",
     "TurnError",
     "View",
+    "Window",
+    "aggregates",
     "before",
 ]

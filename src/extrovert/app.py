@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, LiteralString, ParamSpec, TypeVar, overload
 
 from typing_extensions import TypeForm
 
+from extrovert.context.aggregates import Aggregate
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
+from extrovert.context.window import Window
 from extrovert.core.declaring import accepts_none, add, check_key, hints, records
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import TimedSource
@@ -136,6 +140,35 @@ class App:
 
         return declare
 
+    def window(
+        self,
+        stream: Stream[Any],
+        record: type[R],
+        *,
+        at: datetime | LiteralString,
+        spans: Spans,
+        by: Any = None,
+        emit: Literal["changes", "close"] = "changes",
+        disorder: timedelta = timedelta(0),
+        lateness: timedelta = timedelta(0),
+        idle_after: timedelta | None = timedelta(seconds=30),
+        ahead: timedelta | None = timedelta(minutes=1),
+        keep: timedelta | None = None,
+        name: str = "",
+        **aggregates: Aggregate[Any],
+    ) -> Window[R]:
+        """Declares windows over the event time `at`, per key of the stream or `by` another field: rows of `record`.
+
+        See `context.window.Window`, and `docs/windows.md` for what each of these says.
+        """
+        name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", record.__name__).lower()
+        options = {"disorder": disorder, "lateness": lateness, "idle_after": idle_after, "ahead": ahead, "keep": keep}
+        window = Window(
+            stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, **options
+        )
+        add(self._operators, "operator", name, window)
+        return add(self._tables, "table", name, window)
+
     def source(self, source: TimedSource) -> None:
         """Declares a source that feeds streams of this app."""
         add(self._sources, "source", source.name, source)
@@ -184,8 +217,8 @@ class App:
         answers are refused `max_refusals` times, or that fails `max_tries` times (each time after twice the wait, from
         `retry_after`), goes to the dead letters.
         """
-        kinds: dict[Any, str] = {View: "view", Table: "table", Stream: "stream"}
-        source = kinds.get(wakes_on.__class__)
+        kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
+        source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
         if source is None:
             raise DeclarationError(f"An agent wakes on a view, a table or a stream, not on {wakes_on!r}.")
 
