@@ -162,10 +162,10 @@ class App:
         See `context.window.Window`, and `docs/windows.md` for what each of these says.
         """
         name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", record.__name__).lower()
-        options = {"disorder": disorder, "lateness": lateness, "idle_after": idle_after, "ahead": ahead, "keep": keep}
         window = Window(
-            stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, **options
-        )
+            stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, disorder=disorder,
+            lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
+        )  # fmt: skip
         add(self._operators, "operator", name, window)
         return add(self._tables, "table", name, window)
 

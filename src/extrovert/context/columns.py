@@ -63,7 +63,7 @@ class Column:
         if self._types is not None and not self._types.issuperset(map(type, values)):
             return False
         if self.number:
-            numbers = list(filter(None, values)) if self.may_lack else values
+            numbers: Sequence[Any] = [one for one in values if one is not None] if self.may_lack else values
             return all(map(isfinite, numbers)) and (not self._whole or max(map(abs, numbers), default=0) < WIDEST)
         return True
 

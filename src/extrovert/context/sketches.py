@@ -40,7 +40,7 @@ class Quantiles(msgspec.Struct):
     def add(self, value: float) -> None:
         self.count += 1
         if self.count <= EXACT:
-            insort(self.values, value)
+            insort(self.values, float(value))
             return
         if self.values:
             self._to_buckets()
@@ -63,7 +63,7 @@ class Quantiles(msgspec.Struct):
             return None
         rank = max(1, ceil(part * self.count))
         if self.count <= EXACT:
-            return float(self.values[rank - 1])
+            return self.values[rank - 1]
         for index in sorted(self.minus, reverse=True):
             rank -= self.minus[index]
             if rank <= 0:

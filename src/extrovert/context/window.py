@@ -10,6 +10,7 @@ import msgspec
 
 from extrovert.context.aggregates import Aggregate, Own
 from extrovert.context.columns import Column, check_result, field_kinds
+from extrovert.context.index import Index
 from extrovert.context.panes import row_key
 from extrovert.context.reads import scope
 from extrovert.context.spans import Session, Sliding, Spans
@@ -79,7 +80,7 @@ class Window(Table[str, R]):
         }
         self._follow(followed)
         self.order = self._row_order()
-        self.by_key = self.index(key)
+        self.by_key: Index[Any, R] = self.index(key)
 
     # ---- reads
 

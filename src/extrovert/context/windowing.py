@@ -119,7 +119,13 @@ class WindowState:
         return True
 
     def watch(self, pane: Pane) -> None:
-        """A pane is open: it will be closed at its end."""
+        """A pane is new: it is open until its end, or, where late events have begun it, closed already."""
+        if pane.end_us <= self.mark.reached_us:
+            pane.stage = CLOSED
+            self.closed_held += 1
+            self._tells = True
+            self.end(pane, pane.end_us + self.declared.lateness_us)
+            return
         self.opened.put(pane, pane.end_us)
         self.due_us = min(self.due_us, pane.end_us)
 
@@ -143,7 +149,7 @@ class WindowState:
         declared = self.declared
         if pane.stage == OPEN:
             if pane.end_us > due_us:  # a session that has grown
-                self.watch(pane)
+                self.opened.put(pane, pane.end_us)
                 return
             pane.stage = CLOSED
             self.closed_held += 1
