@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["WindowState"]
 
 FAR = 1 << 62
-LAST_US = 253_370_764_800_000_000
-"""The year 9999: no moment from here on is a window's."""
+LAST_US = 253_370_764_799_999_999
+"""The end of the year 9998: no later moment is a window's."""
 
 
 class WindowState:
