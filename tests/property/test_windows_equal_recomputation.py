@@ -136,9 +136,7 @@ def test_disorder_that_is_allowed_makes_no_difference(
     delays = data.draw(st.lists(st.integers(0, 100), min_size=len(readings), max_size=len(readings)))
     in_order = sorted(readings, key=lambda reading: reading.taken_at)
     # The exact bound is the latest event time that came before, so none waits longer than what is allowed.
-    late = sorted(
-        zip(in_order, delays, strict=True), key=lambda one: one[0].taken_at + allowed * min(one[1], 99) / 100
-    )
+    late = sorted(zip(in_order, delays, strict=True), key=lambda one: one[0].taken_at + allowed * min(one[1], 99) / 100)
     end = Reading("end", from_us(BEGIN_US + 200 * SECOND), 0, "hall")
     first, second = Running(**options | {"keep": timedelta(hours=1)}), Running(**options | {"keep": timedelta(hours=1)})
     first.feed([*in_order, end])

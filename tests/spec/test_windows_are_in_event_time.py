@@ -39,7 +39,7 @@ def house(**options: Any) -> tuple[App, Stream[Reading], Window[PerMinute]]:
     app = App("house")
     readings = app.stream("readings", Reading, key=Reading.sensor_id)
     given: dict[str, Any] = {"spans": Tumbling(MINUTE), "ahead": timedelta(hours=1)} | options
-    told = {"readings": agg.count(), "hottest": agg.max(Reading.celsius)}
+    told: dict[str, Any] = {"readings": agg.count(), "hottest": agg.max(Reading.celsius)}
     window: Window[PerMinute] = app.window(readings, PerMinute, at=Reading.taken_at, **given, **told)
     return app, readings, window
 
@@ -118,7 +118,7 @@ async def test_a_silent_key_is_closed_by_the_others() -> None:
 
 
 async def test_a_silent_stream_is_closed_by_engine_time() -> None:
-    app, readings, per_minute = house(idle_after=timedelta(seconds=20))
+    app, _, per_minute = house(idle_after=timedelta(seconds=20))
     with World(app) as world:
         world.hand_in("readings", at(50))
         await world.advance(timedelta(seconds=19))
@@ -298,21 +298,21 @@ class Narrow(Record):
     hottest: int
 
 
-@pytest.mark.parametrize(
-    ("record", "options", "error"),
-    [
-        (PerMinute, {"at": "celsius"}, "at= must be a `datetime`, and `celsius` is none"),
-        (PerMinute, {"at": "taken"}, "has no field `taken`"),
-        (PerMinute, {"emit": "never"}, 'emit= is "changes" or "close"'),
-        (PerMinute, {"lateness": MINUTE, "keep": timedelta(0)}, "it must be kept as long"),
-        (PerMinute, {"hottest": agg.max("none")}, "`hottest`: `Reading` has no field `none`"),
-        (PerMinute, {"hottest": agg.sum("sensor_id")}, "over `Reading.sensor_id`, which does not hold numbers"),
-        (PerMinute, {"spans": Session(MINUTE), "readings": agg.own(int, lambda n, _: n)}, "say how with merge="),
-        (NoEnd, {}, "has no field `ends_at`"),
-        (Wide, {}, "nothing says what `Wide.also` is"),
-        (Narrow, {"hottest": agg.max(Reading.celsius)}, "`Narrow.hottest` cannot hold what it gives.* `float`"),
-    ],
-)
+WRONG: list[tuple[Any, dict[str, Any], str]] = [
+    (PerMinute, {"at": "celsius"}, "at= must be a `datetime`, and `celsius` is none"),
+    (PerMinute, {"at": "taken"}, "has no field `taken`"),
+    (PerMinute, {"emit": "never"}, 'emit= is "changes" or "close"'),
+    (PerMinute, {"lateness": MINUTE, "keep": timedelta(0)}, "it must be kept as long"),
+    (PerMinute, {"hottest": agg.max("none")}, "`hottest`: `Reading` has no field `none`"),
+    (PerMinute, {"hottest": agg.sum("sensor_id")}, "over `Reading.sensor_id`, which does not hold numbers"),
+    (PerMinute, {"spans": Session(MINUTE), "readings": agg.own(int, lambda n, _: n)}, "say how with merge="),
+    (NoEnd, {}, "has no field `ends_at`"),
+    (Wide, {}, "nothing says what `Wide.also` is"),
+    (Narrow, {"hottest": agg.max(Reading.celsius)}, "`Narrow.hottest` cannot hold what it gives.* `float`"),
+]
+
+
+@pytest.mark.parametrize(("record", "options", "error"), WRONG)
 def test_what_is_declared_wrongly_is_found_out_early(record: Any, options: dict[str, Any], error: str) -> None:
     app = App("house")
     readings = app.stream("readings", Reading, key=Reading.sensor_id)

@@ -31,6 +31,8 @@ class Aggregate(Generic[V]):
     """
 
     takes = ""
+    told_as_kept = False
+    """Whether the row says the state itself."""
 
     def __init__(self, of: Any = None) -> None:
         self.of = of
@@ -66,6 +68,8 @@ class Aggregate(Generic[V]):
 
 
 class _Count(Aggregate[int]):
+    told_as_kept = True
+
     def begin(self) -> int:
         return 0
 
@@ -129,6 +133,7 @@ class _Mean(Aggregate[float]):
 
 class _Min(Aggregate[V]):
     takes = "order"
+    told_as_kept = True
 
     def fold(self, cells: Cells, slot: int, values: Sequence[Any], times: Sequence[int]) -> None:
         for cell, value in zip(cells, values, strict=True):
@@ -142,6 +147,7 @@ class _Min(Aggregate[V]):
 
 class _Max(Aggregate[V]):
     takes = "order"
+    told_as_kept = True
 
     def fold(self, cells: Cells, slot: int, values: Sequence[Any], times: Sequence[int]) -> None:
         for cell, value in zip(cells, values, strict=True):

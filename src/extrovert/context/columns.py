@@ -90,10 +90,10 @@ def check_result(
         raise DeclarationError(f"{where}: `{row.__name__}.{name}` cannot hold what it gives; annotate it as `{text}`.")
 
 
-def checked(row: type[msgspec.Struct], name: str, aggregate: Aggregate[Any]) -> Callable[[Any], Any]:
-    """What makes a field of the row of a state. What a user's own aggregate gives is checked each time."""
+def checked(row: type[msgspec.Struct], name: str, aggregate: Aggregate[Any]) -> Callable[[Any], Any] | None:
+    """What makes a field of the row of a state (None: it is the state). What a user's own gives is checked."""
     if not isinstance(aggregate, Own):
-        return aggregate.result
+        return None if aggregate.told_as_kept else aggregate.result
     hint = get_type_hints(row)[name]
 
     def result(state: Any) -> Any:

@@ -51,7 +51,7 @@ class WindowState:
         self._gone: dict[str, int] = {}
         self._touched: dict[Held, int] = {}
         self._results = [checked(declared.record, name, one) for name, one in declared.aggregates.items()]
-        self._in_order: Callable[[Any], tuple[Any, ...]] = itemgetter(*declared.order)
+        self._in_order: Callable[[Any], Any] = itemgetter(*declared.order)
 
     # ---- events
 
@@ -235,37 +235,53 @@ class WindowState:
         if closing and (not self._changes or self.declared.tells_closed):
             for held, offset in sorted(closing.items(), key=_by_name):
                 touched[held] = max(offset, touched.get(held, 0))
-        names: list[str] = []
-        rows: list[Any] = []
-        offsets: list[int] = []
+        changes = self._changes
+        shown = [
+            held
+            for held in touched
+            if held.filled and (stage := held.pane.stage) != DROPPED and (changes or stage != OPEN)
+        ]
+        if not shown:
+            return
+        try:
+            rows = self._rows(shown)
+        except Exception:
+            rows = [self._row(held, touched[held], failures, batch) for held in shown]
         present = self.table.rows
-        for held, offset in touched.items():
-            stage = held.pane.stage
-            if stage == DROPPED or not held.filled or (stage == OPEN and not self._changes):
-                continue
-            row = self._row(held, offset, failures, batch)
-            if row is not None and row != present.get(held.name):
-                names.append(held.name)
-                rows.append(row)
-                offsets.append(offset)
-        if names:
+        new = [
+            (held.name, row, touched[held])
+            for held, row in zip(shown, rows, strict=True)
+            if row is not None and row != present.get(held.name)
+        ]
+        if new:
+            names, rows, offsets = zip(*new, strict=True)
             self.table.put_many(names, rows, offsets)
             self.table.whole.version = max(offsets)
+            if self.quarantine:
+                for name in names:
+                    self.quarantine.pop(name, None)
+
+    def _rows(self, shown: list[Held]) -> list[Any]:
+        """The rows of these windows, made field by field."""
+        panes = [held.pane for held in shown]
+        bounds = [pane.bounds() for pane in panes]
+        columns: list[Any] = [[held.key for held in shown], *zip(*bounds, strict=True)]
+        columns.append([pane.stage != OPEN for pane in panes])
+        for slot, result in enumerate(self._results):
+            states = [held.cell[slot] for held in shown]
+            columns.append(states if result is None else list(map(result, states)))
+        return list(map(self.declared.record, *self._in_order(columns)))
 
     def _row(self, held: Held, offset: int, failures: dict[int, str], batch: Batch | None) -> Any:
-        pane = held.pane
+        """The row of one window; where it cannot be made, the row that is there stays."""
         try:
-            results = [result(state) for result, state in zip(self._results, held.cell, strict=True)]
-            row = self.declared.record(*self._in_order((held.key, *pane.bounds(), pane.stage != OPEN, *results)))
+            return self._rows([held])[0]
         except Exception as error:
             cause = f"window `{self.declared.name}` at `{held.name}`: {type(error).__name__}: {error}"
             self.quarantine[held.name] = cause
             if batch is not None and offset in batch.offsets:
                 failures.setdefault(batch.place_at(offset), cause)
             return None
-        if self.quarantine:
-            self.quarantine.pop(held.name, None)
-        return row
 
     # ---- snapshots
 
