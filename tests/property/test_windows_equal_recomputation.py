@@ -31,6 +31,9 @@ _readings = st.builds(
     celsius=st.integers(-3, 3) | st.none(),
     room=st.sampled_from(["hall", "attic", "cellar"]),
 )
+Window = tuple[str, int, int, list[Reading]]
+"""Key, start, end, events."""
+
 _streams = st.lists(_readings, max_size=40)
 _settings = st.fixed_dictionaries(
     {
@@ -47,7 +50,7 @@ def naive(readings: Sequence[Reading], options: dict[str, Any]) -> tuple[list[Ro
     """The rows, and the places of what came too late, from lists of the events in each window."""
     spans = options["spans"]
     disorder, lateness, keep = (options[name] // timedelta(microseconds=1) for name in ("disorder", "lateness", "keep"))
-    windows: list[tuple[str, int, int, list[Reading]]] = []
+    windows: list[Window] = []
     late: list[int] = []
     reached = -(1 << 62)
     for place, reading in enumerate(readings):
@@ -67,7 +70,7 @@ def naive(readings: Sequence[Reading], options: dict[str, Any]) -> tuple[list[Ro
             continue
         starts = [s for s in range(spans.first(at), at + 1, spans.every_us) if s + spans.size_us + lateness > reached]
         for start in starts:
-            found = next((one for one in held if one[1] == start), None)
+            found: Window | None = next((one for one in held if one[1] == start), None)
             if found is None:
                 found = (key, start, start + spans.size_us, [])
                 windows.append(found)

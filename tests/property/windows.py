@@ -64,7 +64,7 @@ class Running:
     def __init__(self, idle_after: timedelta | None = None, **options: Any) -> None:
         app = App("house")
         readings = app.stream("readings", Reading, key=Reading.sensor_id)
-        self.options = options | {"idle_after": idle_after}
+        self.options: dict[str, Any] = options | {"idle_after": idle_after}
         self.window: Window[Row] = app.window(
             readings,
             Row,

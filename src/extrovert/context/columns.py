@@ -64,7 +64,7 @@ class Column:
             return False
         if self.number:
             numbers: Sequence[Any] = [one for one in values if one is not None] if self.may_lack else values
-            return all(map(isfinite, numbers)) and (not self._whole or max(map(abs, numbers), default=0) < WIDEST)
+            return all(map(isfinite, numbers)) and not (self._whole and any(abs(one) >= WIDEST for one in numbers))
         return True
 
     def wrong(self, value: Any) -> str:

@@ -153,6 +153,7 @@ class WindowState:
                 return
             pane.stage = CLOSED
             self.closed_held += 1
+            self._tells = True  # a late event of this very batch may come to it
             self._closing.update(dict.fromkeys(pane.values(), offset))
             self.end(pane, pane.end_us + declared.lateness_us)
         elif pane.stage == CLOSED:
