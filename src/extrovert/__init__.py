@@ -1,14 +1,18 @@
 """Extrovert: agents that wake because the world changed, decide on what is true now, and act once."""
 
 from extrovert.app import App
+from extrovert.context import aggregates
+from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.index import Index
 from extrovert.context.range_index import RangeIndex
+from extrovert.context.spans import Session, Sliding, Tumbling
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.context.where import between
+from extrovert.context.window import Window
 from extrovert.core.errors import (
     AlreadyRunning,
     BeforeHistory,
@@ -30,6 +34,7 @@ from extrovert.turns.turn import Turn
 
 __all__ = [
     "Agent",
+    "Aggregate",
     "AlreadyRunning",
     "App",
     "Arrival",
@@ -48,13 +53,18 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Session",
+    "Sliding",
     "Stream",
     "Table",
     "Thinking",
     "TransientError",
+    "Tumbling",
     "Turn",
     "TurnError",
     "View",
+    "Window",
+    "aggregates",
     "before",
     "between",
 ]

@@ -98,8 +98,8 @@ class App(Declarations):
         answers are refused `max_refusals` times, or that fails `max_tries` times (each time after twice the wait, from
         `retry_after`), goes to the dead letters.
         """
-        kinds: dict[Any, str] = {View: "view", Table: "table", Stream: "stream"}
-        source = kinds.get(wakes_on.__class__)
+        kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
+        source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
         if source is None:
             raise DeclarationError(f"An agent wakes on a view, a table or a stream, not on {wakes_on!r}.")
 

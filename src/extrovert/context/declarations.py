@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Any, LiteralString, TypeVar, overload
+from datetime import datetime, timedelta
+from typing import Any, Literal, LiteralString, TypeVar, overload
 
 from typing_extensions import TypeForm
 
+from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change, change_stream, follow, is_change_of
 from extrovert.context.derived import Derived
 from extrovert.context.flow import Flow
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.timeline import timing
 from extrovert.context.view import View
+from extrovert.context.window import Window
 from extrovert.core.declaring import add, check_key, records
 from extrovert.core.errors import DeclarationError
 from extrovert.core.record import Record
@@ -177,6 +181,35 @@ class Declarations:
             return add(self._views, "view", name, View[K, V](name, over.name, function))
 
         return declare
+
+    def window(
+        self,
+        stream: Stream[Any],
+        record: type[R],
+        *,
+        at: datetime | LiteralString,
+        spans: Spans,
+        by: Any = None,
+        emit: Literal["changes", "close"] = "changes",
+        disorder: timedelta = timedelta(0),
+        lateness: timedelta = timedelta(0),
+        idle_after: timedelta | None = timedelta(seconds=30),
+        ahead: timedelta | None = timedelta(minutes=1),
+        keep: timedelta | None = None,
+        name: str = "",
+        **aggregates: Aggregate[Any],
+    ) -> Window[R]:
+        """Declares windows over the event time `at`, per key of the stream or `by` another field: rows of `record`.
+
+        See `context.window.Window`, and `docs/windows.md` for what each of these says.
+        """
+        name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", record.__name__).lower()
+        window = Window(
+            stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, disorder=disorder,
+            lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
+        )  # fmt: skip
+        add(self._operators, "operator", name, window)
+        return add(self._tables, "table", name, window)
 
 
 def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:

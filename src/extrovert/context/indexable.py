@@ -5,6 +5,7 @@ This is found out when the index is declared, so that no event can bring a value
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from msgspec import inspect
 
 from extrovert.core.errors import DeclarationError
 
-__all__ = ["check_indexable"]
+__all__ = ["check_indexable", "takes"]
 
 _ORDERS: dict[type[inspect.Type], str] = {
     inspect.BoolType: "number",
@@ -46,6 +47,11 @@ def check_indexable(table: str, record: type[msgspec.Struct], field: str, *, ord
             f"lets in None, or values that cannot be compared. Give the field one type, and a value that stands for "
             f"none; or keep these rows in a table of their own."
         )
+
+
+def takes(kinds: Sequence[inspect.Type], *, ordered: bool) -> bool:
+    """Whether values of these types can be looked up, and, where asked for, have their place in one order."""
+    return all(map(_hashable, kinds)) and (not ordered or len(set[str]().union(*map(_orders, kinds))) == 1)
 
 
 def _hashable(kind: inspect.Type) -> bool:

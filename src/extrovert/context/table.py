@@ -75,6 +75,7 @@ class Table(Generic[K, R]):
         self.name = name
         self.record = record
         self.key = key
+        self.key_of: Callable[[Any], Any] = attrgetter(key)
         self.stream = stream
         self.fed = fed
         self.fold = fold
@@ -205,7 +206,7 @@ class TableState(Readable):
         super().__init__("row", declared.name)
         self.declared = declared
         self.context = context
-        self.key_of: Callable[[Any], Any] = attrgetter(declared.key)
+        self.key_of = declared.key_of
         self.rows: dict[Any, Any] = {}
         self.versions: dict[Any, int] = {}
         self.indexes = [_index_state(index, self) for index in declared.indexes]

@@ -1,0 +1,103 @@
+"""Panes: the windows of one span of event time, by key, and when each span is closed, forgotten and dropped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import Any
+
+from extrovert.core.time import from_us
+
+__all__ = ["CLOSED", "DROPPED", "FORGOTTEN", "OPEN", "Deadlines", "Held", "Pane", "instant", "row_key"]
+
+OPEN, CLOSED, FORGOTTEN, DROPPED = range(4)
+
+
+class Held:
+    """A window whose state is held: its key, the key of its row, a state per aggregate in its cell.
+
+    It is `filled` when an event is counted in it: what a user's aggregate refuses is not.
+    """
+
+    __slots__ = ("cell", "filled", "key", "name", "pane")
+
+    def __init__(self, key: Any, name: str, pane: Pane, cell: list[Any], *, filled: bool) -> None:
+        self.key = key
+        self.name = name
+        self.pane = pane
+        self.cell = cell
+        self.filled = filled
+
+
+class Pane(dict[Any, Held]):
+    """The windows of one span, by key. A session has a pane of its own, whose span may grow.
+
+    When it is forgotten only the `names` of its rows are left. `due_us` is its place in the deadlines.
+    """
+
+    __slots__ = ("_bounds", "due_us", "end_us", "names", "stage", "start_us")
+
+    def __init__(self, start_us: int, end_us: int, stage: int = OPEN) -> None:
+        super().__init__()
+        self.start_us = start_us
+        self.end_us = end_us
+        self.stage = stage
+        self.due_us = end_us
+        self.names: list[str] = []
+        self._bounds: tuple[datetime, datetime] | None = None
+
+    def bounds(self) -> tuple[datetime, datetime]:
+        """Its start and its end."""
+        if self._bounds is None:
+            self._bounds = from_us(self.start_us), from_us(self.end_us)
+        return self._bounds
+
+    def grow(self, start_us: int, end_us: int) -> None:
+        """A session is longer than was known."""
+        self.start_us, self.end_us, self._bounds = start_us, end_us, None
+
+    def forget(self) -> None:
+        """Lets go of the states; late events are no longer taken."""
+        self.names = [held.name for held in self.values()]
+        self.clear()
+        self.stage = FORGOTTEN
+
+
+class Deadlines:
+    """Panes of these stages by the event time when each has its turn; of equal ones, in the order of coming."""
+
+    def __init__(self, *stages: int) -> None:
+        self._stages = stages
+        self._heap: list[tuple[int, int, Pane]] = []
+        self._count = 0
+
+    def put(self, pane: Pane, due_us: int) -> None:
+        """The pane is due then, and at no other time."""
+        pane.due_us = due_us
+        self._count += 1
+        heappush(self._heap, (due_us, self._count, pane))
+
+    def next(self) -> tuple[int, Pane] | None:
+        """The pane that is due first, and when."""
+        heap = self._heap
+        while heap and (heap[0][2].due_us != heap[0][0] or heap[0][2].stage not in self._stages):
+            heappop(heap)
+        return (heap[0][0], heap[0][2]) if heap else None
+
+    def in_order(self) -> list[Pane]:
+        """All panes, as they are due."""
+        return [pane for due_us, _, pane in sorted(self._heap) if due_us == pane.due_us and pane.stage in self._stages]
+
+    def pop(self) -> None:
+        """Takes away what `next` gave."""
+        heappop(self._heap)
+
+
+def instant(at_us: int) -> str:
+    """A moment as it stands in a row's key: `2026-01-01T00:05:00Z`, with microseconds where it has any."""
+    return from_us(at_us).isoformat().replace("+00:00", "Z")
+
+
+def row_key(key: Any, start_us: int) -> str:
+    """The key of a window's row: `sensor-1@2026-01-01T00:05:00Z`."""
+    return f"{key}@{instant(start_us)}"
