@@ -88,10 +88,15 @@ class Store(SqliteStore):
         power.at("after", *whats)
 
     def save_snapshot(
-        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+        self,
+        offset: int,
+        state: bytes,
+        rows: Iterable[SavedRow],
+        gone: Iterable[tuple[str, Any]],
+        cleared: Sequence[str] | None,
     ) -> None:
         power.at("before", "snapshot")
-        super().save_snapshot(offset, state, rows, gone, whole=whole)
+        super().save_snapshot(offset, state, rows, gone, cleared)
         power.at("after", "snapshot")
 
 

@@ -53,9 +53,14 @@ class SlowDisk:
         return self._store.entries(since)
 
     def save_snapshot(
-        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+        self,
+        offset: int,
+        state: bytes,
+        rows: Iterable[SavedRow],
+        gone: Iterable[tuple[str, Any]],
+        cleared: Sequence[str] | None,
     ) -> None:
-        self._store.save_snapshot(offset, state, rows, gone, whole=whole)
+        self._store.save_snapshot(offset, state, rows, gone, cleared)
 
     def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
         return self._store.snapshot_rows(table)

@@ -39,6 +39,9 @@ Fold = Callable[[Any, Any], Any]
 Listener = Callable[[Sequence[Any], Sequence[Any]], None]
 
 NO_TIMING = Timing()
+MOST_WRITTEN = 1_000
+"""A table of which more has changed than this, and than twice its rows, is written to a snapshot as a whole."""
+
 SMALL = 4
 """Batches below this are quicker written row by row."""
 
@@ -214,16 +217,23 @@ class TableState(Readable):
         self.listeners: list[Listener] = []
         self.by_turns: set[Any] = set()
         self.whole = WholeTable(self)
-        self._written: list[Any] = []
+        self._written: list[Any] | None = []
         self.sizes = SizeState(self)
         timing = declared.timing
         self.timeline = None if timing.order_by is None else Timeline(self, timing)
         self.lifetime = None if timing.ttl_us is None else Lifetime(timing.ttl_us)
 
-    def take_written(self) -> dict[Any, None]:
-        """The keys of the rows that were written or deleted since the last call."""
+    def take_written(self) -> dict[Any, None] | None:
+        """The keys of the rows that were written or deleted since the last call; None: more than are worth telling."""
         written, self._written = self._written, []
-        return dict.fromkeys(written)
+        return None if written is None else dict.fromkeys(written)
+
+    def _note(self, keys: Iterable[Any]) -> None:
+        """Notes what was written, up to twice as much as there is."""
+        if self._written is not None:
+            self._written.extend(keys)
+            if len(self._written) > 2 * len(self.rows) + MOST_WRITTEN:
+                self._written = None
 
     @property
     def history(self) -> HistoryState | None:
@@ -275,7 +285,7 @@ class TableState(Readable):
         if self.lifetime is not None:
             self._lives(key, row)
         self.whole.version = offset
-        self._written.append(key)
+        self._note((key,))
         if (old is None or row is None) and self.sizes.watchers:
             self.context.touch(self.sizes.watchers[None])
         self._tell(key, row)
@@ -306,7 +316,7 @@ class TableState(Readable):
             self.context.touch(self.sizes.watchers[None])
         self.versions.update(zip(keys, offsets, strict=True))
         self.whole.version = offsets[-1]
-        self._written.extend(latest)
+        self._note(latest)
         self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)

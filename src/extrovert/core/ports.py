@@ -26,12 +26,17 @@ class Store(Protocol):
         ...
 
     def save_snapshot(
-        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+        self,
+        offset: int,
+        state: bytes,
+        rows: Iterable[SavedRow],
+        gone: Iterable[tuple[str, Any]],
+        cleared: Sequence[str] | None,
     ) -> None:
         """Keeps the fold of all entries below `offset` in place of the snapshot before.
 
-        `rows` are those that are not in it yet, `gone` the (table, key) of those that went; or `rows` are the `whole`.
-        It may be called from another thread than the rest.
+        `rows` are those that are not in it yet, `gone` the (table, key) of those that went. What was there of
+        the tables that are `cleared` goes first (None: of all). It may be called from another thread than the rest.
         """
         ...
 

@@ -31,14 +31,16 @@ class Cut:
         self.encode_state = state_of(declared, fold)
         self._tables: list[tuple[str, dict[Any, Any], dict[Any, int], frozenset[Any]]] = []
         self.gone: list[tuple[str, Any]] = []
+        self.cleared: list[str] = []
         for name, table in fold.context.tables.items():
             written, rows, versions = table.take_written(), table.rows, table.versions
-            if since:
+            if since and written is not None:
                 self.gone += [(name, key) for key in written if key not in rows]
                 rows = {key: rows[key] for key in written if key in rows}
                 versions = {key: versions[key] for key in rows}
                 self._tables.append((name, rows, versions, frozenset(table.by_turns.intersection(rows))))
             else:
+                self.cleared.append(name)
                 self._tables.append((name, dict(rows), dict(versions), frozenset(table.by_turns)))
 
     def rows(self) -> Iterator[SavedRow]:
@@ -50,7 +52,9 @@ class Cut:
 
     def save(self, store: Store) -> None:
         """Encodes and writes it."""
-        store.save_snapshot(self.offset, self.encode_state(), self.rows(), self.gone, whole=not self.since)
+        store.save_snapshot(
+            self.offset, self.encode_state(), self.rows(), self.gone, self.cleared if self.since else None
+        )
 
 
 class Snapshots:

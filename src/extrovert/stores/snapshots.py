@@ -7,7 +7,7 @@ each: a crash leaves the one before.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from time import sleep
@@ -56,14 +56,20 @@ class SnapshotFile:
         self._connection.executescript(_SCHEMA)
 
     def save(
-        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+        self,
+        offset: int,
+        state: bytes,
+        rows: Iterable[SavedRow],
+        gone: Iterable[tuple[str, Any]],
+        cleared: Sequence[str] | None,
     ) -> None:
-        """Writes a snapshot over the one before: `rows` changed, `gone` went (place, key); or `rows` are the whole."""
+        """Writes a snapshot over the one before: clears tables (None: all), takes out what is gone, puts in `rows`."""
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
-            if whole:
+            if cleared is None:
                 run.execute("DELETE FROM rows")
+            run.executemany("DELETE FROM rows WHERE place = ?", [(place,) for place in cleared or ()])
             run.executemany("DELETE FROM rows WHERE place = ? AND key = ?", gone)
             waiting = iter(rows)
             while chunk := list(islice(waiting, CHUNK)):

@@ -180,9 +180,14 @@ class SqliteStore:
         return SnapshotFile(None if self.path is None else self.path.with_name(SNAPSHOT))
 
     def save_snapshot(
-        self, offset: int, state: bytes, rows: Iterable[SavedRow], gone: Iterable[tuple[str, Any]], *, whole: bool
+        self,
+        offset: int,
+        state: bytes,
+        rows: Iterable[SavedRow],
+        gone: Iterable[tuple[str, Any]],
+        cleared: Sequence[str] | None,
     ) -> None:
-        self._snapshots.save(offset, state, rows, gone, whole=whole)
+        self._snapshots.save(offset, state, rows, gone, cleared)
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._snapshots.load()

@@ -72,19 +72,21 @@ def test_the_end_is_the_next_offset(store: SqliteStore) -> None:
 
 def test_the_newest_snapshot_wins(store: SqliteStore) -> None:
     assert store.load_snapshot() is None
-    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1"), ("t", 2, 3, True, b"2")], [], whole=True)
-    store.save_snapshot(9, b"new", [("t", "b", 7, False, b"3")], [("t", "a")], whole=False)
+    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1"), ("t", 2, 3, True, b"2")], [], None)
+    store.save_snapshot(9, b"new", [("t", "b", 7, False, b"3")], [("t", "a")], [])
     assert store.load_snapshot() == (9, b"new")
     assert sorted(store.snapshot_rows("t"), key=str) == [("t", "b", 7, 0, b"3"), ("t", 2, 3, 1, b"2")]
-    store.save_snapshot(11, b"whole", [("t", "c", 10, False, b"4")], [], whole=True)
+    store.save_snapshot(11, b"whole", [("t", "c", 10, False, b"4")], [], None)
     assert list(store.snapshot_rows("t")) == [("t", "c", 10, 0, b"4")]
+    store.save_snapshot(12, b"one table", [("u", "a", 11, False, b"5")], [], ["t"])
+    assert (list(store.snapshot_rows("t")), len(list(store.snapshot_rows("u")))) == ([], 1)
 
 
 def test_a_snapshot_file_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "snapshot.sqlite").write_bytes(b"rubbish" * 1000)
     store = SqliteStore(tmp_path / "log")
     assert store.load_snapshot() is None
-    store.save_snapshot(5, b"state", [], [], whole=True)
+    store.save_snapshot(5, b"state", [], [], None)
     assert store.load_snapshot() == (5, b"state")
     store.close()
 
@@ -94,9 +96,9 @@ def test_a_snapshot_that_was_not_finished_leaves_the_one_before(store: SqliteSto
         yield "t", "a", 1, False, b"1"
         raise OSError("no space left on device")
 
-    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1")], [], whole=True)
+    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1")], [], None)
     with pytest.raises(OSError, match="no space"):
-        store.save_snapshot(9, b"new", rows(), [("t", "a")], whole=False)
+        store.save_snapshot(9, b"new", rows(), [("t", "a")], [])
     assert store.load_snapshot() == (5, b"old")
     assert list(store.snapshot_rows("t")) == [("t", "a", 1, 0, b"1")]
 
@@ -111,7 +113,7 @@ def test_named_facts_are_kept(store: SqliteStore) -> None:
 def test_it_is_all_there_when_it_is_opened_again(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "log")
     store.append(ENTRIES)
-    store.save_snapshot(5, b"state", [], [], whole=True)
+    store.save_snapshot(5, b"state", [], [], None)
     store.close()
     again = SqliteStore(tmp_path / "log")
     assert offsets(list(again.entries())) == offsets(ENTRIES)
