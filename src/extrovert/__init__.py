@@ -3,6 +3,8 @@
 from extrovert.app import App
 from extrovert.context.expiry import before
 from extrovert.context.index import Index, RangeIndex
+from extrovert.context.schedule import Tick
+from extrovert.context.shape import First, Shape, Steps, when
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -33,6 +35,7 @@ __all__ = [
     "DeclarationError",
     "Effect",
     "ExtrovertError",
+    "First",
     "Index",
     "InputError",
     "MissingExtra",
@@ -42,12 +45,16 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Shape",
+    "Steps",
     "Stream",
     "Table",
     "Thinking",
+    "Tick",
     "TransientError",
     "Turn",
     "TurnError",
     "View",
     "before",
+    "when",
 ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from typing_extensions import TypeForm
 
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.pattern import pattern_of
+from extrovert.context.schedule import Schedule, Tick, Timetable
+from extrovert.context.shape import Shape
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
@@ -33,6 +36,7 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 V = TypeVar("V")
 P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 AgentFunction = Callable[[Turn, V], Coroutine[Any, Any, None]]
 
 
@@ -123,6 +127,36 @@ class App:
             fed = True
         table: Table[Any, R] = Table(name, record, key_name, stream=source.name, fed=fed, fold=fold, turns_own=owned)
         return add(self._tables, "table", name, table)
+
+    def pattern(
+        self,
+        name: str,
+        event: type[R],
+        *,
+        key: Any,
+        on: Sequence[Stream[Any]],
+        match: Shape[*Ts],
+        make: Callable[[*Ts], R | None],
+        at: Any = None,
+        disorder: timedelta | None = None,
+        overlapping: bool = False,
+        most: int = 1_000,
+    ) -> Stream[R]:
+        """Declares a pattern: the stream of what `make(*matched)` gives for each match among the events of one key.
+
+        The streams in `on` are followed by their keys. Time is the engine's, or that in the field `at` of the events,
+        which are then put in order as far as `disorder`. An event is in one match, unless `overlapping`; `most` bounds
+        the matches under way for each key. What is late or too much is a dead letter.
+        """
+        stream = self.stream(name, event, key=key)
+        options: dict[str, Any] = {"at": at, "disorder": disorder, "overlapping": overlapping, "most": most}
+        return add(self._operators, "operator", name, pattern_of(stream, on, match, make, **options)).stream
+
+    def schedule(self, name: str, *, every: timedelta, at: datetime | time | None = None) -> Stream[Tick]:
+        """Declares a schedule: a stream with a `Tick` at each moment. `at` is the first moment, or a time of day; with
+        it, days are those of its time zone. Moments missed while the engine is down are one tick, which counts them."""
+        add(self._operators, "operator", name, Schedule(name, Timetable(f"Schedule `{name}`", every, at)))
+        return self.stream(name, Tick, key="schedule")
 
     def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
         """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.

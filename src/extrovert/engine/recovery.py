@@ -151,6 +151,7 @@ def _restore(fold: Fold, shot: _Snapshot) -> None:
             state.put(state.key_of(row), row, version)
         state.by_turns.update(table.by_turns)
         state.whole.version = table.version
+    context.forget_alarms()
     for name, saved in shot.operators.items():
         context.operators[name].load(bytes(saved))
     context.settle()
