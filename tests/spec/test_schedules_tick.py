@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -117,7 +118,7 @@ def test_weeks_are_counted_from_the_first_moment_by_the_clock_of_its_zone() -> N
 
 def test_less_than_a_day_goes_by_elapsed_time() -> None:
     found = moments(timedelta(hours=6), datetime(2026, 3, 28, 20, tzinfo=BERLIN), datetime(2026, 3, 28, tzinfo=UTC), 3)
-    assert [later - earlier for earlier, later in zip(found, found[1:], strict=False)] == [timedelta(hours=6)] * 2
+    assert [later - earlier for earlier, later in pairwise(found)] == [timedelta(hours=6)] * 2
     aligned = moments(timedelta(minutes=15), None, datetime(2026, 5, 5, 10, 7, tzinfo=UTC), 1)
     assert aligned == [datetime(2026, 5, 5, 10, 15, tzinfo=UTC)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Record, Turn
+from extrovert import App, Record, Turn, when
 
 app = App("airline")
 
@@ -111,3 +111,32 @@ async def fine(turn: Turn, flight: Flight) -> None: ...
 
 @app.effect  # error: reportArgumentType
 def not_awaited(text: str) -> None: ...
+
+
+app.pattern(
+    "again",
+    Waiting,
+    key=Waiting.minutes,
+    on=[told],
+    match=when(Rebooking, lambda event: event.flight == "F1")  # error: reportAttributeAccessIssue
+    .then(Waiting, lambda first, then: then.minute > 1)  # error: reportAttributeAccessIssue
+    .within(timedelta(minutes=5)),
+    make=lambda first, then: Waiting(then.minute),  # error: reportAttributeAccessIssue
+)
+app.pattern(
+    "once",
+    Waiting,
+    key=Waiting.minutes,
+    on=[told],
+    match=when(Rebooking).times(2).within(timedelta(minutes=5)),
+    make=lambda twice: Rebooking("F1"),  # error: reportArgumentType
+)
+app.pattern(
+    "never",
+    Waiting,
+    key=Waiting.minutes,
+    on=[told],
+    match=when(Rebooking).times(2),  # error: reportArgumentType
+    make=lambda twice: Waiting(len(twice)),
+)
+when(Rebooking).then(Waiting).times(2)  # error: reportAttributeAccessIssue
