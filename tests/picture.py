@@ -30,7 +30,6 @@ def picture(fold: Fold) -> dict[str, Any]:
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
         "outbox": dict(fold.outbox.pending),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
-        "next": context.next_us(),
     }
 
 

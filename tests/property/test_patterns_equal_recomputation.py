@@ -139,8 +139,8 @@ class Hit(NamedTuple):
 
     at: datetime
     by_event: bool
-    start: int
     end: int
+    start: int
     numbers: list[int]
 
 
@@ -155,12 +155,12 @@ def hit_from(plain: Plain, events: Sequence[Any], start: int) -> Hit | None:
         if len(matched) < len(plain.steps) and plain.steps[len(matched)](matched, event):
             matched.append(event)
             if len(matched) == len(plain.steps) and len(matched) not in plain.bars:
-                return Hit(event.at, True, start, place, [one.number for one in matched])
+                return Hit(event.at, True, place, start, [one.number for one in matched])
         elif bar is not None and bar(matched, event):
             return None
     if len(matched) < len(plain.steps):
         return None
-    return Hit(over, False, start, in_time[-1], [one.number for one in matched])
+    return Hit(over, False, in_time[-1], start, [one.number for one in matched])
 
 
 def afresh(plain: Plain, events: Sequence[Any], overlapping: bool) -> list[list[int]]:

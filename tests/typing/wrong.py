@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Record, Turn, when
+from extrovert import App, Record, Shape, Turn, when
 
 app = App("airline")
 
@@ -123,20 +123,5 @@ app.pattern(
     .within(timedelta(minutes=5)),
     make=lambda first, then: Waiting(then.minute),  # error: reportAttributeAccessIssue
 )
-app.pattern(
-    "once",
-    Waiting,
-    key=Waiting.minutes,
-    on=[told],
-    match=when(Rebooking).times(2).within(timedelta(minutes=5)),
-    make=lambda twice: Rebooking("F1"),  # error: reportArgumentType
-)
-app.pattern(
-    "never",
-    Waiting,
-    key=Waiting.minutes,
-    on=[told],
-    match=when(Rebooking).times(2),  # error: reportArgumentType
-    make=lambda twice: Waiting(len(twice)),
-)
+unbounded: Shape[Rebooking] = when(Rebooking)  # error: reportAssignmentType
 when(Rebooking).then(Waiting).times(2)  # error: reportAttributeAccessIssue
