@@ -59,11 +59,11 @@ class Host:
         self.settings = Settings(**settings)
         self.begin()
 
-    def begin(self) -> None:
-        """A new life, from where the log ends."""
+    def begin(self, at_us: int = 0) -> None:
+        """A new life, from where the log ends, or at a later time."""
         self.store = SqliteStore(self.path)
         weakref.finalize(self, self.store.close)
-        self.clock = VirtualClock(to_us(START))
+        self.clock = VirtualClock(max(to_us(START), at_us))
         self.engine = Engine(self.declared, self.store, self.clock, self.settings)
         self.engine.start()
 
@@ -101,10 +101,11 @@ class Host:
         await self.engine.close()
         self.store.close()
 
-    def crash(self) -> None:
-        """Ends this life at once, and begins the next one."""
+    def crash(self, away: float = 0) -> None:
+        """Ends this life at once, and begins the next one, `away` seconds later."""
+        now_us = self.clock.now_us()
         self.kill()
-        self.begin()
+        self.begin(now_us + span_us(away) if away else 0)
 
     def entries(self) -> list[Entry]:
         self.flush()

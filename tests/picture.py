@@ -31,6 +31,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
         "outbox": dict(fold.outbox.pending),
+        "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
 
 

@@ -7,6 +7,8 @@ from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.index import Index
 from extrovert.context.range_index import RangeIndex
+from extrovert.context.schedule import Tick
+from extrovert.context.shape import First, Shape, Steps, when
 from extrovert.context.spans import Session, Sliding, Tumbling
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -44,6 +46,7 @@ __all__ = [
     "DeclarationError",
     "Effect",
     "ExtrovertError",
+    "First",
     "Index",
     "InputError",
     "MissingExtra",
@@ -54,10 +57,13 @@ __all__ = [
     "Record",
     "Refuse",
     "Session",
+    "Shape",
     "Sliding",
+    "Steps",
     "Stream",
     "Table",
     "Thinking",
+    "Tick",
     "TransientError",
     "Tumbling",
     "Turn",
@@ -67,4 +73,5 @@ __all__ = [
     "aggregates",
     "before",
     "between",
+    "when",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from extrovert import App, Arrival, Change, Record, Refuse, Thinking, Turn, before, between
+from extrovert import App, Arrival, Change, Record, Refuse, Stream, Thinking, Tick, Turn, before, between, when
 from extrovert.connectors.replay import Replay
 from extrovert.testing import World
 
@@ -177,6 +177,27 @@ async def follow(turn: Turn, event: Rebooking) -> None:
 
 @app.agent(wakes_on=events)
 async def hear(turn: Turn, event: FlightEvent) -> None: ...
+
+
+alarms = app.pattern(
+    "alarms",
+    Waiting,
+    key=Waiting.message,
+    on=[events, told],
+    match=when(Delayed, lambda event: event.minutes > 5)
+    .times(3)
+    .then(Rebooking, lambda delays, told: told.flight_id == delays[-1].flight_id)
+    .without(Cancelled, lambda delays, told, event: event.flight_id == told.flight_id)
+    .within(timedelta(minutes=20)),
+    make=lambda delays, told: Waiting(f"{len(delays)} {delays[0].minutes} {told.message}"),
+)
+assert_type(alarms, Stream[Waiting])
+nightly = app.schedule("nightly", every=timedelta(days=1))
+
+
+@app.agent(wakes_on=nightly)
+async def report(turn: Turn, tick: Tick) -> None:
+    turn.emit(told, Rebooking("F1", f"{tick.missed}"), at=tick.at + timedelta(hours=1))
 
 
 def recorded() -> Iterator[Arrival]:

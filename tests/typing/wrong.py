@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Record, Turn, between
+from extrovert import App, Record, Shape, Turn, between, when
 
 app = App("airline")
 
@@ -120,3 +120,17 @@ async def fine(turn: Turn, flight: Flight) -> None: ...
 
 @app.effect  # error: reportArgumentType
 def not_awaited(text: str) -> None: ...
+
+
+app.pattern(
+    "again",
+    Waiting,
+    key=Waiting.minutes,
+    on=[told],
+    match=when(Rebooking, lambda event: event.flight == "F1")  # error: reportAttributeAccessIssue
+    .then(Waiting, lambda first, then: then.minute > 1)  # error: reportAttributeAccessIssue
+    .within(timedelta(minutes=5)),
+    make=lambda first, then: Waiting(then.minute),  # error: reportAttributeAccessIssue
+)
+unbounded: Shape[Rebooking] = when(Rebooking)  # error: reportAssignmentType
+when(Rebooking).then(Waiting).times(2)  # error: reportAttributeAccessIssue

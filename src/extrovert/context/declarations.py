@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
-from typing import Any, Literal, LiteralString, TypeVar, overload
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, time, timedelta
+from typing import Any, Literal, LiteralString, TypeVar, TypeVarTuple, overload
 
 from typing_extensions import TypeForm
 
@@ -14,6 +14,9 @@ from extrovert.context.changes import Change, change_stream, follow, is_change_o
 from extrovert.context.derived import Derived
 from extrovert.context.flow import Flow
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.pattern import pattern_of
+from extrovert.context.schedule import Schedule, Tick, Timetable
+from extrovert.context.shape import Shape
 from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
@@ -30,6 +33,7 @@ K = TypeVar("K")
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 V = TypeVar("V")
+Ts = TypeVarTuple("Ts")
 
 
 class Declarations:
@@ -210,6 +214,39 @@ class Declarations:
         )  # fmt: skip
         add(self._operators, "operator", name, window)
         return add(self._tables, "table", name, window)
+
+    def pattern(
+        self,
+        name: str,
+        event: type[R],
+        *,
+        key: Any,
+        on: Sequence[Stream[Any]],
+        match: Shape[*Ts],
+        make: Callable[[*Ts], R | None],
+        at: Any = None,
+        disorder: timedelta | None = None,
+        overlapping: bool = False,
+        most: int = 1_000,
+    ) -> Stream[R]:
+        """Declares a pattern: the stream of what `make(*matched)` gives for each match among the events of one key.
+
+        The streams in `on` are followed by their keys. Time is the engine's, or that in the field `at` of the events,
+        which are then put in order as far as `disorder`. An event is in one match, unless `overlapping`; `most` bounds
+        the matches under way for each key. What is late or too much is a dead letter.
+        """
+        stream = self.stream(name, event, key=key)
+        stream.made_by = f"pattern `{name}`"
+        options: dict[str, Any] = {"at": at, "disorder": disorder, "overlapping": overlapping, "most": most}
+        return add(self._operators, "operator", name, pattern_of(stream, on, match, make, **options)).stream
+
+    def schedule(self, name: str, *, every: timedelta, at: datetime | time | None = None) -> Stream[Tick]:
+        """Declares a schedule: a stream with a `Tick` at each moment. `at` is the first moment, or a time of day; with
+        it, days are those of its time zone. Moments missed while the engine is down are one tick, which counts them."""
+        add(self._operators, "operator", name, Schedule(name, Timetable(f"Schedule `{name}`", every, at)))
+        stream = self.stream(name, Tick, key="schedule")
+        stream.made_by = f"schedule `{name}`"
+        return stream
 
 
 def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:

@@ -71,6 +71,7 @@ class LiveContext:
         self.operators: dict[str, Operator] = {}
         self.followers: dict[str, list[Operator]] = {}
         self.produced: list[Produced] = []
+        self.spoiled: list[tuple[Produced, str]] = []
         self._alarms: list[tuple[int, str]] = []
         for operator in operators:
             self.operators[operator.name] = state = operator.begin(self)
@@ -133,9 +134,17 @@ class LiveContext:
         produced, self.produced = self.produced, []
         return produced
 
+    def spoil(self, stream: str, record: Any, offset: int, cause: str) -> None:
+        """An operator could not take a record of a batch that is past, or make an event of it: a dead letter."""
+        self.spoiled.append((Produced(stream, record, offset), cause))
+
     def wake_at(self, at_us: int, operator: str) -> None:
         """The operator of this name wants to be told when it is `at_us`."""
         heappush(self._alarms, (at_us, operator))
+
+    def forget_alarms(self) -> None:
+        """Operators are about to take up saved states, and will ask anew for the moments that they wait for."""
+        self._alarms.clear()
 
     def next_us(self) -> int | None:
         """The earliest moment that a view, a turn or an operator waits for, or at which a row is due to go."""

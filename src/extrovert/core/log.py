@@ -86,7 +86,7 @@ class Retried(_Part, tag="retried", tag_field="kind"):
 
 
 class Passed(_Part, tag="passed", tag_field="kind"):
-    """A moment has come that a view or a turn waited for: from here on `before` of it is not true any more."""
+    """A moment has come that a view, a turn, an operator or a delayed event waited for: `before` of it is over."""
 
 
 class Wake(_Part):
@@ -166,11 +166,12 @@ class Write(_Part):
 
 
 class Emit(_Part):
-    """An event emitted to the stream `to`."""
+    """An event emitted to the stream `to`; with `due_us` it is delivered when that moment has passed."""
 
     to: str
     key: Any
     data: msgspec.Raw
+    due_us: int | None = None
 
 
 class Intent(_Part):

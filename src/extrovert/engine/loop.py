@@ -98,6 +98,7 @@ class Engine:
         first = self.feeding.next_us()
         self.clock.move_to(max(self.shard.fold.at_us, self.shard.fold.context.expiry.now_us) or (first or 0))
         self.shard.now_us = max(self.shard.now_us, self.shard.fold.context.expiry.now_us)
+        self.shard.resume(self.clock.now_us())
         if self.settings.acting:
             self.turning.recover()
             self.performing.recover()

@@ -141,6 +141,7 @@ def _restore(fold: Fold, shot: _Snapshot, store: Store) -> None:
         _restore_table(context.tables[name], store.snapshot_rows(name))
         keeping.load(context.tables[name], bytes(shot.kept[name]))
         context.tables[name].whole.version = version_of_all
+    context.forget_alarms()
     for name, saved in shot.operators.items():
         context.operators[name].load(bytes(saved))
     context.settle()

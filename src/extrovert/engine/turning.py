@@ -330,7 +330,8 @@ class Turning:
                 for key, row in rows.items()
             ],
             emits=[
-                Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event))) for stream, event in seen.emitted
+                Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event)), due_us)
+                for stream, event, due_us in seen.emitted
             ],
             effects=[Intent(slot, name, msgspec.Raw(args)) for slot, (name, args) in enumerate(seen.intended)],
             refused=attempt.refused,

@@ -33,6 +33,7 @@ from extrovert.core.log import (
     is_null,
 )
 from extrovert.turns.declare import Agent
+from extrovert.turns.delayed import Delayed
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.request import Answer
 from extrovert.turns.running import Running
@@ -82,6 +83,7 @@ class Fold:
             name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
         }
         self._row_types = {table.name: table.record for table in tables}
+        self.delayed = Delayed(self.context, self._decoders)
 
     # ---- replay
 
@@ -133,7 +135,7 @@ class Fold:
     # ---- one method per kind of entry
 
     def passed(self, offset: int, at_us: int) -> None:
-        """A moment that a view or a turn waits for has come."""
+        """A moment that a view, a turn or an operator waits for has come."""
         self.context.passed(at_us, offset)
         self._deliver_produced(at_us)
         self.settle(offset, at_us)
@@ -172,6 +174,9 @@ class Fold:
                 offsets = [one.offset for one in batch]
                 for place, cause in self._deliver(name, list(map(stream.key_of, records)), records, offsets, at_us):
                     self.spoiled.append((batch[place], cause))
+        if self.context.spoiled:
+            self.spoiled += self.context.spoiled
+            self.context.spoiled = []
 
     def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -208,7 +213,7 @@ class Fold:
         self.settle(offset, at_us)
 
     def decided(self, body: Decided, offset: int, at_us: int) -> list[tuple[int, str]]:
-        """Applies a decision: its writes, its emitted events, its intents, and the end of its turn.
+        """Applies a decision: its writes, its emitted events (some for later), its intents, and the end of its turn.
 
         Returns (place among the emits, cause) for those that a table could not take.
         """
@@ -227,6 +232,9 @@ class Fold:
         failures: list[tuple[int, str]] = []
         for step, emitted in enumerate(body.emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
+            if emitted.due_us is not None and emitted.due_us > at_us:
+                self.delayed.add(emitted.due_us, emitted.to, event)
+                continue
             failed = self._deliver(emitted.to, [emitted.key], [event], [offset + step], at_us)
             failures += [(step - 1, cause) for _, cause in failed]
             self._deliver_produced(at_us)

@@ -14,7 +14,7 @@ from extrovert.context.table import Table
 from extrovert.core.errors import TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
-from extrovert.core.time import from_us
+from extrovert.core.time import from_us, to_us
 from extrovert.core.zones import without_zone
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.request import Answer, Refusal, Request
@@ -54,7 +54,7 @@ class Turn:
         self.key = key
         self.events = events
         self.instructions = agent.instructions
-        self.emitted: list[tuple[Stream[Any], Any]] = []
+        self.emitted: list[tuple[Stream[Any], Any, int | None]] = []
         self.intended: list[tuple[str, bytes]] = []
         self.used: list[Answer] = []
         self.last_place: Place | None = None
@@ -107,14 +107,18 @@ class Turn:
         self._may_write(table, key, None)
         self._scope.writes.setdefault(table.name, {})[key] = None
 
-    def emit(self, stream: Stream[T], event: T) -> None:
-        """Appends an event to a stream when the turn commits."""
+    def emit(self, stream: Stream[T], event: T, *, at: datetime | None = None) -> None:
+        """Appends an event to a stream when the turn commits, or, if that is later, at the moment `at`."""
         if stream.made_by:
             raise TurnError(
                 f"Agent `{self.agent}` emitted to stream `{stream.name}`, whose events are made by {stream.made_by}."
             )
         self._check(f"stream `{stream.name}`", event, stream.event)
-        self.emitted.append((stream, event))
+        try:
+            due_us = None if at is None else to_us(at)
+        except ValueError as error:
+            raise TurnError(f"Agent `{self.agent}` emitted to stream `{stream.name}` with at=: {error}.") from error
+        self.emitted.append((stream, event, due_us))
 
     def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> None:
         """Intends an effect: performed once the decision is durable. Its arguments are kept in the ledger."""
