@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overlo
 from typing_extensions import TypeForm
 
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.seen import check_ids
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
@@ -55,11 +56,24 @@ class App:
 
     # ---- context
 
-    def stream(self, name: str, event: TypeForm[T], *, key: Any) -> Stream[T]:
-        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share."""
+    def stream(
+        self,
+        name: str,
+        event: TypeForm[T],
+        *,
+        key: Any,
+        id: Any = None,  # noqa: A002
+        horizon: timedelta | None = None,
+    ) -> Stream[T]:
+        """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
+
+        With an `id` field, an event that comes from the same source again within `horizon` counts once.
+        """
         for record in records(f"Stream `{name}`", event):
             check_key(f"Stream `{name}`", record, field_name(f"Stream `{name}`", record, key))
-        stream: Stream[T] = Stream(name, event, key if isinstance(key, str) else key.__name__)
+        id_name, horizon_us = check_ids(name, event, id, horizon)
+        key_name = key if isinstance(key, str) else key.__name__
+        stream: Stream[T] = Stream(name, event, key_name, id=id_name, horizon_us=horizon_us)
         return add(self._streams, "stream", name, stream)
 
     @overload

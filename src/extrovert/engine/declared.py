@@ -44,6 +44,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             canonical([t.name, t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold)])
             for t in self.tables
         ]
+        parts += [canonical(["ids of", s.name, s.id, s.horizon_us]) for s in self.streams if s.id]
         parts += [canonical([o.name, o.definition]) for o in self.operators]
         return fingerprint(*parts)
 

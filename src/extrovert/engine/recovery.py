@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from extrovert.core.log import AskSent, Wake
+from extrovert.context.seen import SeenIds
+from extrovert.core.log import AskSent, Position, Wake
 from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
 from extrovert.turns.fold import Fold
@@ -52,13 +53,14 @@ class _Snapshot(msgspec.Struct):
     end: int
     at_us: int
     now_us: int
-    positions: dict[str, int]
+    positions: dict[str, Position]
     tables: dict[str, _Table]
     views: dict[str, list[tuple[Any, int]]]
     books: dict[str, _Book]
     running: list[_Turn]
     outbox: list[Pending]
     operators: dict[str, msgspec.Raw] = {}
+    seen: dict[str, SeenIds] = {}
 
 
 def recover(declared: Declared, store: Store) -> Fold:
@@ -72,6 +74,8 @@ def recover(declared: Declared, store: Store) -> Fold:
         shot = msgspec.json.decode(found[1], type=_Snapshot)
         if shot.fingerprint == declared.fingerprint():
             _restore(fold, shot)
+            for name, ids in shot.seen.items():
+                fold.seen[name].load(ids)
     for entry in store.entries(fold.end):
         fold.replay(entry)
     return fold
@@ -115,6 +119,7 @@ def snapshot(declared: Declared, fold: Fold) -> bytes:
         running=[_turn(turn, raw) for turn in fold.running.values()],
         outbox=list(fold.outbox.pending.values()),
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
+        seen={name: seen.save() for name, seen in fold.seen.items()},
     )
     return encode(shot)
 
