@@ -1,6 +1,9 @@
 """Extrovert: agents that wake because the world changed, decide on what is true now, and act once."""
 
 from extrovert.app import App
+from extrovert.connectors.csv import Csv
+from extrovert.connectors.lines import Lines
+from extrovert.connectors.parquet import Parquet
 from extrovert.context.expiry import before
 from extrovert.context.index import Index, RangeIndex
 from extrovert.context.stream import Stream
@@ -30,13 +33,16 @@ __all__ = [
     "App",
     "Arrival",
     "CorruptionError",
+    "Csv",
     "DeclarationError",
     "Effect",
     "ExtrovertError",
     "Index",
     "InputError",
+    "Lines",
     "MissingExtra",
     "MissingRow",
+    "Parquet",
     "PermanentError",
     "Policy",
     "RangeIndex",

@@ -13,7 +13,7 @@ from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.ports import TimedSource
+from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.engine.calls import Answerer
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.fold import Fold
@@ -30,7 +30,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     views: Sequence[View[Any, Any]]
     agents: Sequence[Agent[Any]]
     effects: Sequence[Effect[Any]]
-    sources: Sequence[TimedSource]
+    sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     answerers: Callable[[int], dict[str, Answerer]]
 

@@ -14,7 +14,7 @@ import msgspec
 
 from extrovert.context.stream import Stream
 from extrovert.core.errors import DeclarationError, InputError
-from extrovert.core.event import Arrival
+from extrovert.core.event import Arrival, Batch, Spoilt
 from extrovert.core.log import Dead, Events, Position
 from extrovert.core.zones import moments, without_zone
 from extrovert.engine.shard import Shard
@@ -75,18 +75,21 @@ class Intake:
         *,
         source: str = "",
         first_line: int = 1,
+        where: str = "",
         position: Position = None,
         again: bool = False,
     ) -> Report:
         """Takes in JSON lines, one record each; blank lines count but are passed over. All are durable later.
 
-        `position` is that of the source after them. With `again` they are not compared with what came before.
+        `where` names the file for dead letters; `position` is that of the source after them. With `again`
+        they are not compared with what came before.
         """
         stream = self.stream(name)
+        origin = (source, where or source)
         report = Report(0, [])
         left = BytesIO(text)
         while lines := list(islice(left, BATCH)):
-            report.add(self._batch(stream, lines, source, first_line, again))
+            report.add(self._batch(stream, lines, origin, first_line, again))
             first_line += len(lines)
         if position is not None:
             self.moved(stream.name, source, position)
@@ -96,13 +99,16 @@ class Intake:
         """A source has been read up to here: one step with what it brought, since nothing is awaited in between."""
         self.shard.accept(Events(stream, [], source, position), [])
 
-    def _batch(self, stream: Stream[Any], lines: list[bytes], source: str, first_line: int, again: bool) -> Report:
+    def _batch(
+        self, stream: Stream[Any], lines: list[bytes], origin: tuple[str, str], first_line: int, again: bool
+    ) -> Report:
         """Takes in lines as one entry of the log where all are good, else one by one."""
+        source = origin[0]
         since_us = self.shard.options.wall_us()
         data = b"".join(lines).removesuffix(b"\n").replace(b"\n", b",")
         found = self._all_good(stream, data, lines)
         if found is None:
-            return self._one_by_one(stream, lines, source, first_line, since_us, again)
+            return self._one_by_one(stream, lines, origin, first_line, since_us, again)
         records, keys = found
         duplicates = 0
         if stream.id and not again and not all(fresh := self._fresh(stream, source, records)):
@@ -146,8 +152,15 @@ class Intake:
             return True
 
     def _one_by_one(
-        self, stream: Stream[Any], lines: list[bytes], source: str, first_line: int, since_us: int, again: bool
+        self,
+        stream: Stream[Any],
+        lines: list[bytes],
+        origin: tuple[str, str],
+        first_line: int,
+        since_us: int,
+        again: bool,
     ) -> Report:
+        source, where = origin
         report = Report(0, [])
         good: list[tuple[bytes, Any]] = []
 
@@ -168,15 +181,15 @@ class Intake:
             if not raw:
                 continue
             try:
-                good.append((raw, self._decode(stream, raw)))
+                good.append((raw, self.decode(stream, raw)))
             except InputError as error:
                 flush()
-                self.shard.bury(dead_letter(stream.name, raw, error.cause, source=source, line=number))
+                self.shard.bury(dead_letter(stream.name, raw, error.cause, source=where, line=number))
                 report.rejected.append((number, error.cause))
         flush()
         return report
 
-    def _decode(self, stream: Stream[Any], raw: bytes) -> Any:
+    def decode(self, stream: Stream[Any], raw: bytes) -> Any:
         """One record from one line. Raises `InputError` with the cause where it is not good."""
         if len(raw) > MAX_LINE:
             raise InputError(stream.name, f"the line is {len(raw):,} bytes long; at most {MAX_LINE:,} are taken")
@@ -206,6 +219,23 @@ class Intake:
         if wrong:
             raise InputError(stream.name, wrong)
 
+    def batch(self, name: str, source: str, batch: Batch) -> Report:
+        """Takes in what a live source handed over; with its position it is one step."""
+        report = Report(0, [])
+        for spoilt in batch.spoilt:
+            self.spoilt(name, batch.where or source, spoilt)
+            report.rejected.append((spoilt.line or 0, spoilt.cause))
+        report.add(
+            self.lines(
+                name, batch.text, source=source, first_line=batch.line, where=batch.where, position=batch.position
+            )
+        )
+        return report
+
+    def spoilt(self, stream: str, where: str, spoilt: Spoilt) -> None:
+        """Keeps what a source could not make a record of."""
+        self.shard.bury(dead_letter(stream, spoilt.raw, spoilt.cause, source=where, line=spoilt.line))
+
     def arrivals(self, source: str, arrivals: Sequence[Arrival], position: Position) -> Report:
         """Takes in a source's arrivals of one moment; `position` is that after the last of them."""
         report = Report(0, [])
@@ -223,14 +253,20 @@ class Intake:
         report = Report(0, [])
         good: list[Arrival] = []
         for arrival in arrivals:
+            if arrival.spoilt is not None:
+                self.spoilt(stream.name, source, arrival.spoilt)
+                report.rejected.append((arrival.spoilt.line or 0, arrival.spoilt.cause))
+                continue
             try:
                 if arrival.data is not None:
                     self.check(stream, arrival.data)
                 good.append(arrival)
             except (InputError, AttributeError) as error:
                 cause = error.cause if isinstance(error, InputError) else f"not a record of this stream: {error}"
-                self.shard.bury(dead_letter(stream.name, _encoder.encode(arrival.data), cause, source=source))
-                report.rejected.append((0, cause))
+                self.shard.bury(
+                    dead_letter(stream.name, _encoder.encode(arrival.data), cause, source=source, line=arrival.line)
+                )
+                report.rejected.append((arrival.line or 0, cause))
         if stream.id:
             fresh = self._fresh(stream, source, [arrival.data for arrival in good])
             report.duplicates += fresh.count(False)
