@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.hosts import Host, serving, until
 
 from extrovert import App, Csv, Lines, Record
 from extrovert.connectors.files import Files
 from extrovert.core.log import Events
 from extrovert.testing.world import World
+from tests.hosts import Host, serving, until
 
 DAY = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -75,9 +75,13 @@ async def test_a_file_is_taken_at_the_beginning(tmp_path: Path) -> None:
         st.tuples(st.integers(0, 300), st.integers(0, 20), st.sampled_from(["crash", "flush", "stop", ""])), max_size=6
     )
 )
-async def test_a_file_that_grows_is_read_once_through_crashes(
+def test_a_file_that_grows_is_read_once_through_crashes(
     tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[int, int, str]]
 ) -> None:
+    asyncio.run(through(tmp_path_factory, lives))
+
+
+async def through(tmp_path_factory: pytest.TempPathFactory, lives: list[tuple[int, int, str]]) -> None:
     home = tmp_path_factory.mktemp("grows")
     path = home / "in.jsonl"
     path.touch()
@@ -158,7 +162,7 @@ async def test_records_come_at_their_times_at_the_speed(tmp_path: Path) -> None:
     host = Host(at_sixty(recorded(tmp_path)), tmp_path / "log")
     await host.settle()
     assert arrived(host) == PACED
-    assert [(letter.line, letter.cause[:9]) for letter in host.dead_letters()] == [(5, "JSON is m")]
+    assert [(letter.line, letter.raw) for letter in host.dead_letters()] == [(5, "no")]
 
 
 @pytest.mark.parametrize("after", [0.0, 3.5, 4.0, 7.5, 12.0])
@@ -247,7 +251,7 @@ async def test_what_is_sent_is_durable_when_it_returns(tmp_path: Path) -> None:
         bad = await engine.send(readings, [Reading(1), Reading("x"), Reading(3)])  # pyright: ignore[reportArgumentType]
         assert (bad.accepted, [number for number, _ in bad.rejected]) == (2, [2])
 
-        async def coming() -> Any:
+        async def coming() -> AsyncIterator[Reading]:
             for number in range(3):
                 yield Reading(number)
 
@@ -260,7 +264,7 @@ async def test_who_sends_faster_than_is_written_waits(tmp_path: Path) -> None:
     behind: list[int] = []
     async with serving(app, tmp_path / "data") as engine:
 
-        def many() -> Any:
+        def many() -> Iterator[Reading]:
             for number in range(100_000):
                 behind.append(engine.shard.fold.end - 1 - engine.writing.durable)
                 yield Reading(number)

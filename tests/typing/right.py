@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import assert_type
 
-from extrovert import App, Arrival, Record, Refuse, Thinking, Turn, before
+from extrovert import App, Arrival, Csv, Lines, Parquet, Record, Refuse, Thinking, Turn, before
 from extrovert.connectors.replay import Replay
 from extrovert.testing import World
 
@@ -173,3 +174,18 @@ async def test_a_full_flight_is_refused(world: World) -> None:
     world.answer(rebook, Rebooking("F2", "..."), anything, thinks=timedelta(seconds=2))
     decision = await world.decision(rebook, 17)
     assert [write.key for write in decision.writes] == [17, "F2"]
+
+
+moves = app.stream("moves", Rebooking, key=Rebooking.flight_id, id=Rebooking.message, horizon=timedelta(hours=1))
+app.source(Lines("moves", moves, follow=True, every=timedelta(seconds=1)))
+app.source(Csv(Path("moves.csv"), moves, name="desk", delimiter=";"))
+app.source(Parquet("moves.parquet", moves, name="archive"))
+departures = app.stream("departures", Flight, key=Flight.flight_id)
+app.source(Lines("flown.jsonl", departures, at=Flight.departs_at, speed=600))
+
+
+async def sends(left: Seats) -> None:
+    async with app.serving() as engine:
+        report = await engine.send(moves, (Rebooking("F1", "so") for _ in range(3)), source="desk")
+        assert_type(report.duplicates, int)
+        await engine.send(seats, [left])

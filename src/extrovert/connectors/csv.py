@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from extrovert.connectors.cells import Cells
-from extrovert.connectors.files import Files, Part, Place, begun_anew, head_of, too_long
+from extrovert.connectors.files import Files, Growing, Part, Place, head_of, too_long
 from extrovert.context.stream import Stream
 from extrovert.core.event import Spoilt
 
@@ -47,36 +47,34 @@ class Csv(Files):
         super().__init__(path, stream, form, name=name, follow=follow, every=every, at=at, speed=speed, pattern=pattern)
 
 
-class _Csv:
+class _Csv(Growing):
     patterns = ("*.csv",)
 
     def __init__(self, cells: Cells, delimiter: str) -> None:
+        super().__init__()
         self._cells = cells
         self._delimiter = delimiter
 
-    def read(self, path: Path, place: Place, *, whole: bool) -> Part | None:
-        with path.open("rb") as file:
-            if (anew := begun_anew(file, place)) is not None:
-                return anew
-            head = self._columns(file, whole=whole)
-            if head is None:
-                return None
-            columns, at, line = head
-            if place.at == 0:
-                missing = sorted(self._cells.required - set(columns))
-                if missing:
-                    return self._unfit(file, place, columns, missing)
-            else:
-                at, line = place.at, place.line
-            file.seek(at)
-            block = file.read(CHUNK)
-            if len(block) == CHUNK and b"\n" not in block:
-                return too_long(file, Place(place.file, at, line), block, whole=whole)
-            rows, size, line_after = self._rows(block, line, whole=whole)
-            if not rows:
-                return None
-            after = Place(place.file, at + size, line_after, head_of(file, at + size))
-            return self._part(columns, rows, line, after)
+    def take(self, file: BinaryIO, place: Place, *, whole: bool) -> Part | None:
+        head = self._columns(file, whole=whole)
+        if head is None:
+            return None
+        columns, at, line = head
+        if place.at == 0:
+            missing = sorted(self._cells.required - set(columns))
+            if missing:
+                return self._unfit(file, place, columns, missing)
+        else:
+            at, line = place.at, place.line
+        file.seek(at)
+        block = file.read(CHUNK)
+        if len(block) == CHUNK and b"\n" not in block:
+            return too_long(file, Place(place.file, at, line), block, whole=whole)
+        rows, size, line_after = self._rows(block, line, whole=whole)
+        if not rows:
+            return None
+        after = Place(place.file, at + size, line_after, head_of(file, at + size))
+        return self._part(columns, rows, line, after)
 
     def _columns(self, file: BinaryIO, *, whole: bool) -> tuple[list[str], int, int] | None:
         """The names of the columns, and the place after them in bytes and lines; None where they are not there yet."""
@@ -85,7 +83,7 @@ class _Csv:
         if not rows[0]:
             return None
         text = rows[0][0][1].removeprefix(BOM)
-        names: list[str] = next(csv.reader(_texts(text), delimiter=self._delimiter), [])
+        names = next(csv.reader(_texts(text), delimiter=self._delimiter), list[str]())
         return [name.strip() for name in names], rows[1], rows[2]
 
     def _unfit(self, file: BinaryIO, place: Place, columns: list[str], missing: list[str]) -> Part:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from fnmatch import fnmatch
@@ -19,7 +22,7 @@ from extrovert.core.event import Batch, Spoilt
 from extrovert.core.log import Position
 from extrovert.core.time import span_us
 
-__all__ = ["Files", "Format", "Part", "Place", "begun_anew", "head_of", "too_long"]
+__all__ = ["Files", "Format", "Growing", "Part", "Place", "head_of", "too_long"]
 
 HEAD = 256
 KEPT = 1 << 10
@@ -59,6 +62,45 @@ class Format(Protocol):
     def read(self, path: Path, place: Place, *, whole: bool) -> Part | None:
         """The next records after `place`, or None where there are none now; `whole`: nothing more will be appended."""
         ...
+
+
+class Growing(ABC):
+    """A format that is read by bytes. The file is held open, so that it is read to its end though it was renamed."""
+
+    def __init__(self) -> None:
+        self._held: tuple[Path, BinaryIO, weakref.finalize[..., Any]] | None = None
+
+    @abstractmethod
+    def take(self, file: BinaryIO, place: Place, *, whole: bool) -> Part | None:
+        """The next records of an open file after `place`."""
+
+    def read(self, path: Path, place: Place, *, whole: bool) -> Part | None:
+        """The next records of the file at `path`, or of that which was there; what happened to it is said."""
+        if self._held is None or self._held[0] != path:
+            self._hold(path)
+        elif not os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+            with path.open("rb") as now:
+                other = _changed(now, place)
+            if other:
+                before = None if _changed(self._file, place) else self.take(self._file, place, whole=True)
+                if before is not None:
+                    return before
+            self._hold(path)
+            if other:
+                return _anew(place, "it is another file; what was there before has been read to its end")
+        why = _changed(self._file, place)
+        return _anew(place, why) if why else self.take(self._file, place, whole=whole)
+
+    @property
+    def _file(self) -> BinaryIO:
+        assert self._held is not None
+        return self._held[1]
+
+    def _hold(self, path: Path) -> None:
+        if self._held is not None:
+            self._held[2]()
+        file = path.open("rb")
+        self._held = (path, file, weakref.finalize(self, file.close))
 
 
 class Files:
@@ -121,9 +163,10 @@ class Files:
     def _part(self, place: Place, *, whole: bool) -> Part | None:
         """The next of one file; one that is gone has nothing more."""
         path = self.path / place.file if self.path.is_dir() else self.path
-        if not path.exists():
+        try:
+            return self._form.read(path, place, whole=whole)
+        except FileNotFoundError:
             return None
-        return self._form.read(path, place, whole=whole)
 
     def _names(self) -> list[str]:
         """The files that there are, in order. Raises `FileNotFoundError` where there is nothing at the path."""
@@ -142,12 +185,15 @@ class Files:
         raise FileNotFoundError(f"there is nothing at {self.path}")
 
 
-def begun_anew(file: BinaryIO, place: Place) -> Part | None:
-    """Notices that an open file is not the one that was read up to `place`: it says so, and begins from the start."""
+def _changed(file: BinaryIO, place: Place) -> str:
+    """How an open file is not the one that was read up to `place`; "" where it is."""
     size = file.seek(0, 2)
-    if size >= place.at and head_of(file, place.at) == place.head:
-        return None
-    why = f"it has {size:,} bytes, and {place.at:,} had been read" if size < place.at else "it begins otherwise"
+    if size < place.at:
+        return f"it has {size:,} bytes, and {place.at:,} had been read"
+    return "" if head_of(file, place.at) == place.head else "it begins otherwise"
+
+
+def _anew(place: Place, why: str) -> Part:
     cause = f"`{place.file}` was truncated or replaced ({why}): it is read from its start"
     return Part(Place(place.file), spoilt=(Spoilt(None, b"", cause),))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
-from extrovert.connectors.files import LONGEST, Files, Part, Place, begun_anew, head_of, too_long
+from extrovert.connectors.files import LONGEST, Files, Growing, Part, Place, head_of, too_long
 from extrovert.context.stream import Stream
 
 __all__ = ["Lines"]
@@ -42,27 +42,24 @@ class Lines(Files):
         )
 
 
-class _Lines:
+class _Lines(Growing):
     patterns = ("*.jsonl", "*.ndjson", "*.json")
 
-    def read(self, path: Path, place: Place, *, whole: bool) -> Part | None:
-        with path.open("rb") as file:
-            if (anew := begun_anew(file, place)) is not None:
-                return anew
-            file.seek(place.at)
-            block = file.read(CHUNK)
-            text = block[: block.rfind(b"\n") + 1]
-            if not text and len(block) == CHUNK:
-                block = text = block + file.readline(LONGEST)
-                if len(block) > LONGEST and not text.endswith(b"\n"):
-                    return too_long(file, place, block, whole=whole)
-                if not text.endswith(b"\n") and not whole:
-                    return None
-            elif whole and len(block) < CHUNK:
-                text = block
-            if not text:
+    def take(self, file: BinaryIO, place: Place, *, whole: bool) -> Part | None:
+        file.seek(place.at)
+        block = file.read(CHUNK)
+        text = block[: block.rfind(b"\n") + 1]
+        if not text and len(block) == CHUNK:
+            block = text = block + file.readline(LONGEST)
+            if len(block) > LONGEST and not text.endswith(b"\n"):
+                return too_long(file, place, block, whole=whole)
+            if not text.endswith(b"\n") and not whole:
                 return None
-            at = place.at + len(text)
-            count = text.count(b"\n") + (not text.endswith(b"\n"))
-            after = Place(place.file, at, place.line + count, head_of(file, at))
-            return Part(after, text.removeprefix(BOM) if place.at == 0 else text, place.line + 1)
+        elif whole and len(block) < CHUNK:
+            text = block
+        if not text:
+            return None
+        at = place.at + len(text)
+        count = text.count(b"\n") + (not text.endswith(b"\n"))
+        after = Place(place.file, at, place.line + count, head_of(file, at))
+        return Part(after, text.removeprefix(BOM) if place.at == 0 else text, place.line + 1)

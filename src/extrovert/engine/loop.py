@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from heapq import heappop, heappush
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 
@@ -195,15 +195,17 @@ class Engine:
         self.nudge()
         await self.writing.wait_for(self.shard.fold.end - 1)
 
-    async def send(
-        self, to: Stream[T] | Table[Any, R], records: Iterable[T | R] | AsyncIterable[T | R], *, source: str = ""
-    ) -> Report:
+    @overload
+    async def send(self, to: Stream[T], records: Iterable[T] | AsyncIterable[T], *, source: str = "") -> Report: ...
+    @overload
+    async def send(self, to: Table[Any, R], records: Iterable[R] | AsyncIterable[R], *, source: str = "") -> Report: ...
+    async def send(self, to: Any, records: Any, *, source: str = "") -> Report:
         """Takes in records for a stream (or the stream of a table) and returns when they are durable.
 
         Many may be given at once, also as they come: they are taken as fast as they can be written. What is not good
         is in the report by its number, from 1, and in the dead letters. The engine must be running.
         """
-        name = to.stream if isinstance(to, Table) else to.name
+        name: str = to.stream if isinstance(to, Table) else to.name
         report = await self.inflow.send(name, records, source)
         await self.durable()
         return report

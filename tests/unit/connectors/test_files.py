@@ -115,6 +115,32 @@ def test_a_file_that_was_truncated_or_replaced_is_read_anew_and_that_is_said(
     assert spoilt == [(None, f"`a.jsonl` was truncated or replaced ({why}): it is read from its start")]
 
 
+def test_a_file_that_was_renamed_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n")
+    source = Lines(path, readings, follow=True)
+    position = drained(source)[2]
+    with path.open("ab") as file:
+        path.rename(tmp_path / "a.jsonl.1")
+        assert source.read(position) is None
+        file.write(b"2\n3")
+    path.write_bytes(b"4\n")
+    lines, spoilt, position = drained(source, position)
+    assert lines == [b"2", b"3", b"4"]
+    why = "it is another file; what was there before has been read to its end"
+    assert spoilt == [(None, f"`a.jsonl` was truncated or replaced ({why}): it is read from its start")]
+
+
+def test_a_file_that_was_written_anew_with_more_in_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"1\n")
+    source = Lines(path, readings, follow=True)
+    position = drained(source)[2]
+    (tmp_path / "new").write_bytes(b"1\n2\n")
+    (tmp_path / "new").rename(path)
+    assert drained(source, position)[:2] == ([b"2"], [])
+
+
 def test_a_file_that_is_not_there_is_waited_for_or_said(tmp_path: Path) -> None:
     assert Lines(tmp_path / "a", readings, follow=True).read(None) is None
     with pytest.raises(FileNotFoundError, match="there is nothing at"):
