@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extrovert import App, Csv, DeclarationError, Lines, Parquet, Record
+from extrovert import App, Csv, DeclarationError, Lines, MissingExtra, Parquet, Record
 from extrovert.connectors import csv as csv_file
 from extrovert.connectors import lines as lines_file
+from extrovert.connectors import parquet as parquet_file
 from extrovert.connectors.files import Files
 from extrovert.core.event import Batch
 
@@ -343,6 +344,15 @@ def test_a_parquet_file_that_is_being_written_is_waited_for(tmp_path: Path) -> N
     lines, spoilt, _ = drained(source, position)
     assert len(lines) == 1
     assert "`b.parquet` cannot be read as Parquet after row 0" in spoilt[0][1]
+
+
+def test_without_pyarrow_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_nothing(_name: str) -> None:
+        return None
+
+    monkeypatch.setattr(parquet_file, "find_spec", find_nothing)
+    with pytest.raises(MissingExtra, match=r'pip install "extrovert\[parquet\]"'):
+        Parquet("a.parquet", readings)
 
 
 # ---- declarations
