@@ -21,6 +21,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "end": fold.end,
         "at_us": fold.at_us,
         "positions": dict(fold.positions),
+        "seen": {name: seen.save() for name, seen in fold.seen.items()},
         **values(fold),
         "versions": {name: dict(table.versions) for name, table in context.tables.items()},
         "latest": {name: table.whole.version for name, table in context.tables.items()},

@@ -1,6 +1,9 @@
 """Extrovert: agents that wake because the world changed, decide on what is true now, and act once."""
 
 from extrovert.app import App
+from extrovert.connectors.csv import Csv
+from extrovert.connectors.lines import Lines
+from extrovert.connectors.parquet import Parquet
 from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change
@@ -43,14 +46,17 @@ __all__ = [
     "BeforeHistory",
     "Change",
     "CorruptionError",
+    "Csv",
     "DeclarationError",
     "Effect",
     "ExtrovertError",
     "First",
     "Index",
     "InputError",
+    "Lines",
     "MissingExtra",
     "MissingRow",
+    "Parquet",
     "PermanentError",
     "Policy",
     "RangeIndex",

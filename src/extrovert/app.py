@@ -15,7 +15,7 @@ from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.declaring import accepts_none, add, hints
 from extrovert.core.errors import DeclarationError
-from extrovert.core.ports import TimedSource
+from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
@@ -48,9 +48,9 @@ class App(Declarations):
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
         self._effects: dict[str, Effect[Any]] = {}
-        self._sources: dict[str, TimedSource] = {}
+        self._sources: dict[str, TimedSource | LiveSource] = {}
 
-    def source(self, source: TimedSource) -> None:
+    def source(self, source: TimedSource | LiveSource) -> None:
         """Declares a source that feeds streams of this app."""
         add(self._sources, "source", source.name, source)
 

@@ -145,7 +145,7 @@ def test_what_was_done_can_be_had_as_json(home: Home) -> None:
     done = home("send", "flights", "-", "--json", "--app", "airline.py", given=flights("F1") + "{}")
     assert done.code == 1
     assert done.documents == [
-        {"accepted": 1, "rejected": [[2, "Object missing required field `flight_id`"]]},
+        {"accepted": 1, "rejected": [[2, "Object missing required field `flight_id`"]], "duplicates": 0},
     ]
 
 

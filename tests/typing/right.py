@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import assert_type
 
-from extrovert import App, Arrival, Change, Record, Refuse, Stream, Thinking, Tick, Turn, before, between, when
+from extrovert import (
+    App,
+    Arrival,
+    Change,
+    Csv,
+    Lines,
+    Parquet,
+    Record,
+    Refuse,
+    Stream,
+    Thinking,
+    Tick,
+    Turn,
+    before,
+    between,
+    when,
+)
 from extrovert.connectors.replay import Replay
 from extrovert.testing import World
 
@@ -217,3 +234,18 @@ async def test_a_full_flight_is_refused(world: World) -> None:
     world.answer(rebook, Rebooking("F2", "..."), anything, thinks=timedelta(seconds=2))
     decision = await world.decision(rebook, 17)
     assert [write.key for write in decision.writes] == [17, "F2"]
+
+
+moves = app.stream("moves", Rebooking, key=Rebooking.flight_id, id=Rebooking.message, horizon=timedelta(hours=1))
+app.source(Lines("moves", moves, follow=True, every=timedelta(seconds=1)))
+app.source(Csv(Path("moves.csv"), moves, name="desk", delimiter=";"))
+app.source(Parquet("moves.parquet", moves, name="archive"))
+departures = app.stream("departures", Flight, key=Flight.flight_id)
+app.source(Lines("flown.jsonl", departures, at=Flight.departs_at, speed=600))
+
+
+async def sends(left: Seats) -> None:
+    async with app.serving() as engine:
+        report = await engine.send(moves, (Rebooking("F1", "so") for _ in range(3)), source="desk")
+        assert_type(report.duplicates, int)
+        await engine.send(seats, [left])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Record, Shape, Turn, between, when
+from extrovert import App, Csv, Lines, Record, Shape, Turn, between, when
+from extrovert.engine.loop import Engine
 
 app = App("airline")
 
@@ -116,6 +117,17 @@ async def wrong_rest(turn: Turn, flight: Flight) -> None: ...
 
 @app.agent(wakes_on=flights, rest=timedelta(seconds=5))
 async def fine(turn: Turn, flight: Flight) -> None: ...
+
+
+async def feed(engine: Engine, flight: Flight, seen: timedelta) -> None:
+    await engine.send(flights, [flight])
+    await engine.send(flights, [Waiting(3)])  # error: reportArgumentType
+    await engine.send(told, [flight])  # error: reportArgumentType
+    await engine.send(told, flight)  # error: reportArgumentType
+    app.source(Lines("told.jsonl"))  # error: reportCallIssue
+    app.source(Lines("told.jsonl", told, follow="yes"))  # error: reportArgumentType
+    app.source(Csv("told.csv", flights))  # error: reportArgumentType
+    app.stream("s", Flight, key=Flight.flight_id, id=Flight.flight_id, horizon=5)  # error: reportArgumentType
 
 
 @app.effect  # error: reportArgumentType

@@ -16,6 +16,7 @@ from extrovert.context.flow import Flow
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.pattern import pattern_of
 from extrovert.context.schedule import Schedule, Tick, Timetable
+from extrovert.context.seen import check_ids
 from extrovert.context.shape import Shape
 from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
@@ -53,10 +54,14 @@ class Declarations:
         key: Any,
         source: Flow[T] | Stream[T] | None = None,
         shard_by: Any = None,
+        id: Any = None,  # noqa: A002
+        horizon: timedelta | None = None,
     ) -> Stream[T]:
         """Declares a stream of `event` records (or a union of tagged ones); `key` is the field that they share.
 
         With strict shards, a turn that it wakes belongs to the shard of the event's `shard_by` (else of its key).
+
+        With an `id` field, an event that comes from the same source again within `horizon` counts once.
 
         With a `source` it is derived: `app.stream("delays", Delay, key=Delay.flight_id, source=events.map(delay_of))`.
         Its functions are pure; an event of which one raises goes to the dead letters.
@@ -65,10 +70,17 @@ class Declarations:
         for record in records(where, event):
             check_key(where, record, field_name(where, record, key))
             shard = "" if shard_by is None else field_name(where, record, shard_by)
+        id_name, horizon_us = check_ids(name, event, id, horizon)
         flow = source.flow() if isinstance(source, Stream) else source
         made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
         stream: Stream[T] = Stream(
-            name, event, key if isinstance(key, str) else key.__name__, made_by=made_by, shard_by=shard
+            name,
+            event,
+            key if isinstance(key, str) else key.__name__,
+            made_by=made_by,
+            shard_by=shard,
+            id=id_name,
+            horizon_us=horizon_us,
         )
         add(self._streams, "stream", name, stream)
         if flow is not None:

@@ -22,15 +22,29 @@ U = TypeVar("U")
 class Stream(Generic[T]):
     """A stream as declared: the type of its events and the field that holds their key. Made by `App.stream`.
 
-    `made_by` says what makes its events; "" is whoever sends or emits them.
+    `made_by` says what makes its events; "" is whoever sends or emits them. Where it has an `id` field, an event whose
+    id came from the same source within `horizon_us` is a duplicate.
     """
 
-    def __init__(self, name: str, event: Any, key: str, *, made_by: str = "", shard_by: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        event: Any,
+        key: str,
+        *,
+        made_by: str = "",
+        shard_by: str = "",
+        id: str = "",  # noqa: A002
+        horizon_us: int = 0,
+    ) -> None:
         self.name = name
         self.event = event
         self.key = key
         self.made_by = made_by
         self.key_of: Callable[[Any], Any] = attrgetter(key)
+        self.id = id
+        self.horizon_us = horizon_us
+        self.id_of: Callable[[Any], Any] = attrgetter(id or key)
         self.shard_of: Callable[[Any], Any] = attrgetter(shard_by or key)
         kinds = get_args(event) if isinstance(event, UnionType) else (event,)
         self._types: tuple[type, ...] = tuple(get_origin(kind) or kind for kind in kinds)

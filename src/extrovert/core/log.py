@@ -28,12 +28,17 @@ __all__ = [
     "Failed",
     "Intent",
     "Passed",
+    "Position",
     "ReadNote",
     "Retried",
     "Wake",
     "Write",
     "is_null",
 ]
+
+
+Position = Any
+"""How far a source has been read, as JSON that the source itself understands: a count, or what it likes."""
 
 
 class _Part(Record, omit_defaults=True):
@@ -50,7 +55,7 @@ class Events(_Part, tag="events", tag_field="kind"):
     stream: str
     data: list[msgspec.Raw]
     source: str = ""
-    position: int | None = None
+    position: Position = None
     keys: list[Any] | None = None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from extrovert.core.event import Arrival
-from extrovert.core.log import Entry
+from extrovert.core.event import Arrival, Batch
+from extrovert.core.log import Entry, Position
 
-__all__ = ["SavedRow", "Store", "TimedSource"]
+__all__ = ["LiveSource", "SavedRow", "Store", "TimedSource"]
 
 SavedRow = tuple[str, Any, int, bool, bytes]
 """A row in a snapshot: its table, key and version, whether a turn wrote it last, and the row as JSON."""
@@ -64,10 +64,32 @@ class TimedSource(Protocol):
 
     name: str
 
-    def read(self, position: int) -> Iterator[Arrival]:
-        """The arrivals after the first `position` ones."""
+    def read(self, position: Any) -> Iterator[Arrival]:
+        """The arrivals after `position`: a count of them, or the `Arrival.position` of the last; 0 at first."""
         ...
 
     def heard_us(self, now_us: int) -> int:
         """When the source was last heard, heartbeats included, as of `now_us`."""
+        ...
+
+
+class LiveSource(Protocol):
+    """A source that is asked for what there is now, such as a file that grows.
+
+    `every_us` is how long to wait after it had nothing; None: it is then at its end. With a `speed`, its records come
+    at the times in their field `at`, so many times as fast; without one, as fast as they can be read.
+    """
+
+    name: str
+    stream: str
+    every_us: int | None
+    at: str
+    speed: float | None
+
+    def read(self, position: Position) -> Batch | None:
+        """The next batch after `position` (None: from the beginning), or None where there is nothing now.
+
+        It is called in a thread of its own, and may wait a little. The same position gives the same records again. What
+        it raises is said in a dead letter, and it is asked again later.
+        """
         ...

@@ -13,7 +13,7 @@ from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.ports import TimedSource
+from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.engine.calls import Answerer
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.fold import Fold
@@ -30,7 +30,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     views: Sequence[View[Any, Any]]
     agents: Sequence[Agent[Any]]
     effects: Sequence[Effect[Any]]
-    sources: Sequence[TimedSource]
+    sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
     answerers: Callable[[int], dict[str, Answerer]]
@@ -49,6 +49,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             )
             for t in self.tables
         ]
+        parts += [canonical(["ids of", s.name, s.id, s.horizon_us]) for s in self.streams if s.id]
         parts += [canonical([o.name, o.definition]) for o in self.operators]
         return fingerprint(*parts)
 

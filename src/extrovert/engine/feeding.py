@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from extrovert.core.event import Arrival
+from extrovert.core.log import Position
 from extrovert.core.ports import TimedSource
 
 __all__ = ["Feeding"]
@@ -15,7 +16,7 @@ MAX_BATCH = 5_000
 class _Open:
     """A source being read: the arrival that comes next, and the position after those taken."""
 
-    def __init__(self, source: TimedSource, position: int) -> None:
+    def __init__(self, source: TimedSource, position: Position) -> None:
         self.source = source
         self.position = position
         self._arrivals: Iterator[Arrival] = source.read(position)
@@ -34,21 +35,23 @@ class _Open:
         ):
             taken.append(self.next)
             self.next = next(self._arrivals, None)
-        self.position += len(taken)
+        if taken:
+            last = taken[-1].position
+            self.position = self.position + len(taken) if last is None else last
         return taken
 
 
 class Feeding:
     """All timed sources of an engine."""
 
-    def __init__(self, sources: Sequence[TimedSource], positions: Mapping[str, int]) -> None:
+    def __init__(self, sources: Sequence[TimedSource], positions: Mapping[str, Position]) -> None:
         self._open = [_Open(source, positions.get(source.name, 0)) for source in sources]
 
     def next_us(self) -> int | None:
         """When the next arrival is due."""
         return min((one.next.at_us for one in self._open if one.next is not None), default=None)
 
-    def take(self, now_us: int) -> tuple[str, list[Arrival], int] | None:
+    def take(self, now_us: int) -> tuple[str, list[Arrival], Position] | None:
         """The next arrivals that are due, of one source and moment: (source, arrivals, position after them)."""
         due = [one for one in self._open if one.next is not None and one.next.at_us <= now_us]
         if not due:

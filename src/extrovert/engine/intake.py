@@ -6,7 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from operator import attrgetter
 from typing import Any
 
@@ -14,9 +14,9 @@ import msgspec
 
 from extrovert.context.stream import Stream
 from extrovert.core.errors import DeclarationError, InputError
-from extrovert.core.event import Arrival
+from extrovert.core.event import Arrival, Batch, Spoilt
 from extrovert.core.keys import all_good_keys
-from extrovert.core.log import Dead, Events
+from extrovert.core.log import Dead, Events, Position
 from extrovert.core.zones import moments, without_zone
 from extrovert.engine.shard import Shard
 
@@ -35,14 +35,19 @@ _encoder = msgspec.json.Encoder()
 
 
 class Report(msgspec.Struct):
-    """What became of a batch: how many records were accepted, and (line, cause) of those that were not."""
+    """What became of a batch: how many records were accepted, and (line, cause) of those that were not.
+
+    `duplicates` counts those that had come before, and so change nothing.
+    """
 
     accepted: int = 0
     rejected: list[tuple[int, str]] = []
+    duplicates: int = 0
 
     def add(self, other: Report) -> None:
         self.accepted += other.accepted
         self.rejected.extend(other.rejected)
+        self.duplicates += other.duplicates
 
 
 class Intake:
@@ -65,31 +70,65 @@ class Intake:
             raise DeclarationError(f"Nothing can be sent to stream `{name}`: its events are made by {found.made_by}.")
         return found
 
-    def lines(self, name: str, text: bytes, *, source: str = "", first_line: int = 1) -> Report:
-        """Takes in JSON lines, one record each; blank lines count but are passed over. All are durable later."""
+    def lines(
+        self,
+        name: str,
+        text: bytes,
+        *,
+        source: str = "",
+        first_line: int = 1,
+        where: str = "",
+        position: Position = None,
+        again: bool = False,
+    ) -> Report:
+        """Takes in JSON lines, one record each; blank lines count but are passed over. All are durable later.
+
+        `where` names the file for dead letters; `position` is that of the source after them. With `again`
+        they are not compared with what came before.
+        """
         stream = self.stream(name)
+        origin = (source, where or source)
         report = Report(0, [])
         left = BytesIO(text)
         while lines := list(islice(left, BATCH)):
-            report.add(self._batch(stream, lines, source, first_line))
+            report.add(self._batch(stream, lines, origin, first_line, again))
             first_line += len(lines)
+        if position is not None:
+            self.moved(stream.name, source, position)
         return report
 
-    def _batch(self, stream: Stream[Any], lines: list[bytes], source: str, first_line: int) -> Report:
+    def moved(self, stream: str, source: str, position: Position) -> None:
+        """A source has been read up to here: one step with what it brought, since nothing is awaited in between."""
+        self.shard.accept(Events(stream, [], source, position), [])
+
+    def _batch(
+        self, stream: Stream[Any], lines: list[bytes], origin: tuple[str, str], first_line: int, again: bool
+    ) -> Report:
         """Takes in lines as one entry of the log where all are good, else one by one."""
+        source = origin[0]
         since_us = self.shard.options.wall_us()
         data = b"".join(lines).removesuffix(b"\n").replace(b"\n", b",")
         found = self._all_good(stream, data, lines)
         if found is None:
-            return self._one_by_one(stream, lines, source, first_line, since_us)
+            return self._one_by_one(stream, lines, origin, first_line, since_us, again)
         records, keys = found
-        body = b'{"kind":"events","stream":%b,"source":%b,"data":[%b]}' % (
-            _encoder.encode(stream.name),
-            _encoder.encode(source),
-            data,
-        )
-        self.shard.accept(Events(stream.name, [], source, keys=keys), records, encoded=body, since_us=since_us)
-        return Report(len(records), [])
+        duplicates = 0
+        if stream.id and not again and not all(fresh := self._fresh(stream, source, records)):
+            duplicates = fresh.count(False)
+            lines, records, keys = (list(compress(them, fresh)) for them in (lines, records, keys))
+            data = b",".join(line.removesuffix(b"\n") for line in lines)
+        if records:
+            body = b'{"kind":"events","stream":%b,"source":%b,"data":[%b]}' % (
+                _encoder.encode(stream.name),
+                _encoder.encode(source),
+                data,
+            )
+            self.shard.accept(Events(stream.name, [], source, keys=keys), records, encoded=body, since_us=since_us)
+        return Report(len(records), [], duplicates)
+
+    def _fresh(self, stream: Stream[Any], source: str, records: Sequence[Any]) -> list[bool]:
+        """Which of these records have not come before."""
+        return self.shard.fold.seen[stream.name].fresh(source, records, self.shard.now_us)
 
     def _all_good(self, stream: Stream[Any], text: bytes, lines: list[bytes]) -> tuple[list[Any], list[Any]] | None:
         """The records and keys, where every line is good; else None. Loops in C, since most lines come this way."""
@@ -113,12 +152,23 @@ class Intake:
             return not any(without_zone(record, stream.event) for record in records)
 
     def _one_by_one(
-        self, stream: Stream[Any], lines: list[bytes], source: str, first_line: int, since_us: int
+        self,
+        stream: Stream[Any],
+        lines: list[bytes],
+        origin: tuple[str, str],
+        first_line: int,
+        since_us: int,
+        again: bool,
     ) -> Report:
+        source, where = origin
         report = Report(0, [])
         good: list[tuple[bytes, Any]] = []
 
         def flush() -> None:
+            if stream.id and not again:
+                fresh = self._fresh(stream, source, [record for _, record in good])
+                report.duplicates += fresh.count(False)
+                good[:] = compress(good, fresh)
             if good:
                 raws = [msgspec.Raw(raw) for raw, _ in good]
                 body = Events(stream.name, raws, source)
@@ -131,15 +181,15 @@ class Intake:
             if not raw:
                 continue
             try:
-                good.append((raw, self._decode(stream, raw)))
+                good.append((raw, self.decode(stream, raw)))
             except InputError as error:
                 flush()
-                self.shard.bury(dead_letter(stream.name, raw, error.cause, source=source, line=number))
+                self.shard.bury(dead_letter(stream.name, raw, error.cause, source=where, line=number))
                 report.rejected.append((number, error.cause))
         flush()
         return report
 
-    def _decode(self, stream: Stream[Any], raw: bytes) -> Any:
+    def decode(self, stream: Stream[Any], raw: bytes) -> Any:
         """One record from one line. Raises `InputError` with the cause where it is not good."""
         if len(raw) > MAX_LINE:
             raise InputError(stream.name, f"the line is {len(raw):,} bytes long; at most {MAX_LINE:,} are taken")
@@ -161,30 +211,58 @@ class Intake:
         if wrong:
             raise InputError(stream.name, wrong)
 
-    def arrivals(self, source: str, arrivals: Sequence[Arrival], position: int) -> Report:
+    def batch(self, name: str, source: str, batch: Batch) -> Report:
+        """Takes in what a live source handed over; with its position it is one step."""
+        report = Report(0, [])
+        for spoilt in batch.spoilt:
+            self.spoilt(name, batch.where or source, spoilt)
+            report.rejected.append((spoilt.line or 0, spoilt.cause))
+        report.add(
+            self.lines(
+                name, batch.text, source=source, first_line=batch.line, where=batch.where, position=batch.position
+            )
+        )
+        return report
+
+    def spoilt(self, stream: str, where: str, spoilt: Spoilt) -> None:
+        """Keeps what a source could not make a record of."""
+        self.shard.bury(dead_letter(stream, spoilt.raw, spoilt.cause, source=where, line=spoilt.line))
+
+    def arrivals(self, source: str, arrivals: Sequence[Arrival], position: Position) -> Report:
         """Takes in a source's arrivals of one moment; `position` is that after the last of them."""
         report = Report(0, [])
         start = 0
         for end in range(1, len(arrivals) + 1):
             if end == len(arrivals) or arrivals[end].stream != arrivals[start].stream:
                 run = arrivals[start:end]
-                report.add(self._run(self.stream(run[0].stream), source, run, position - (len(arrivals) - end)))
+                after = position if end == len(arrivals) else position - (len(arrivals) - end)
+                report.add(self._run(self.stream(run[0].stream), source, run, after))
                 start = end
         return report
 
-    def _run(self, stream: Stream[Any], source: str, arrivals: Sequence[Arrival], position: int) -> Report:
+    def _run(self, stream: Stream[Any], source: str, arrivals: Sequence[Arrival], position: Position) -> Report:
         since_us = self.shard.options.wall_us()
         report = Report(0, [])
         good: list[Arrival] = []
         for arrival in arrivals:
+            if arrival.spoilt is not None:
+                self.spoilt(stream.name, source, arrival.spoilt)
+                report.rejected.append((arrival.spoilt.line or 0, arrival.spoilt.cause))
+                continue
             try:
                 if arrival.data is not None:
                     self.check(stream, arrival.data)
                 good.append(arrival)
             except (InputError, AttributeError) as error:
                 cause = error.cause if isinstance(error, InputError) else f"not a record of this stream: {error}"
-                self.shard.bury(dead_letter(stream.name, _encoder.encode(arrival.data), cause, source=source))
-                report.rejected.append((0, cause))
+                self.shard.bury(
+                    dead_letter(stream.name, _encoder.encode(arrival.data), cause, source=source, line=arrival.line)
+                )
+                report.rejected.append((arrival.line or 0, cause))
+        if stream.id:
+            fresh = self._fresh(stream, source, [arrival.data for arrival in good])
+            report.duplicates += fresh.count(False)
+            good = list(compress(good, fresh))
         raws = [msgspec.Raw(_encoder.encode(arrival.data)) for arrival in good]
         keys = None
         if any(arrival.data is None for arrival in good):

@@ -7,21 +7,26 @@ write) is under way; the same inputs then give the same log, whatever the machin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from heapq import heappop, heappush
-from typing import Literal
+from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 
 from extrovert.context.reads import Scope, reading
+from extrovert.context.stream import Stream
+from extrovert.context.table import Table
 from extrovert.core.log import EffectMoved
 from extrovert.core.ports import Store
+from extrovert.core.record import Record
 from extrovert.engine.calls import Calls, Outcome
 from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.feeding import Feeding
-from extrovert.engine.intake import Intake
+from extrovert.engine.inflow import Inflow
+from extrovert.engine.intake import Intake, Report
+from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
 from extrovert.engine.schema import check_schema, keep_schema
@@ -32,6 +37,9 @@ from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
 
 __all__ = ["Engine", "Settings"]
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 
 MAX_UNWRITTEN = 2_000
 YIELD_US = 50_000
@@ -64,18 +72,20 @@ class Engine:
         check_schema(declared, store)
         fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
-        self.feeding = Feeding(declared.sources if self.settings.acting else (), fold.positions)
         options = Options(
             seed=self.settings.seed,
             validate=self.settings.validate,
             refresh_us=self.settings.refresh_us,
-            heard_us=self.feeding.heard_us,
+            heard_us=self._heard_us,
             wall_us=wall_us,
         )
         self.shard = Shard(fold, options)
         self.turning = Turning(self.shard)
         self.intake = Intake(self.shard)
         self.writing = Writing(self.shard, store)
+        timed, live = split(declared.sources if self.settings.acting else (), self.intake, clock)
+        self.feeding = Feeding(timed, fold.positions)
+        self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
         self.calls = Calls(declared.answerers(self.settings.seed))
@@ -110,6 +120,7 @@ class Engine:
         Raises what stopped it, if that was an error.
         """
         yielded = wall_us()
+        self.inflow.begin()
         while not self._stopping:
             self.instant()
             self._check()
@@ -127,7 +138,7 @@ class Engine:
                 if self.clock.now_us() >= until:
                     return
                 next_us = until
-            if self.quiet and (until == "quiet" or (until == "idle" and next_us is None)):
+            if self.quiet and (until == "quiet" or (until == "idle" and next_us is None and not self.inflow.busy)):
                 return
             if self.clock.virtual and next_us is not None:
                 self.clock.move_to(next_us)
@@ -136,7 +147,7 @@ class Engine:
         self._check()
 
     def _check(self) -> None:
-        failure = self._failure or self.writing.failure or self.snapshots.failure
+        failure = self._failure or self.writing.failure or self.snapshots.failure or self.inflow.failure
         if failure is not None:
             raise failure
 
@@ -150,6 +161,7 @@ class Engine:
 
         What the log calls performing is performed, so that a clean stop leaves no outcome unknown.
         """
+        await self.inflow.close()
         await self.calls.close()
         while self._effects:
             await asyncio.wait(self._effects)
@@ -190,6 +202,24 @@ class Engine:
         self.nudge()
         await self.writing.wait_for(self.shard.fold.end - 1)
 
+    @overload
+    async def send(self, to: Stream[T], records: Iterable[T] | AsyncIterable[T], *, source: str = "") -> Report: ...
+    @overload
+    async def send(self, to: Table[Any, R], records: Iterable[R] | AsyncIterable[R], *, source: str = "") -> Report: ...
+    async def send(self, to: Any, records: Any, *, source: str = "") -> Report:
+        """Takes in records for a stream (or the stream of a table) and returns when they are durable.
+
+        Many may be given at once, also as they come: they are taken as fast as they can be written. What is not good
+        is in the report by its number, from 1, and in the dead letters. The engine must be running.
+        """
+        name: str = to.stream if isinstance(to, Table) else to.name
+        report = await self.inflow.send(name, records, source)
+        await self.durable()
+        return report
+
+    def _heard_us(self, now_us: int) -> int:
+        return min(self.feeding.heard_us(now_us), self.inflow.heard_us(now_us))
+
     @contextmanager
     def reading(self) -> Generator[None]:
         """Live context can be read in the block, from outside views and turns."""
@@ -205,6 +235,7 @@ class Engine:
         self._take_outcomes()
         while (arrivals := self.feeding.take(now_us)) is not None:
             self.intake.arrivals(*arrivals)
+        self.inflow.instant()
         if self.settings.acting:
             self._act(now_us)
         if self.at_instant is not None:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from extrovert.context import keeping
+from extrovert.context.seen import SeenIds
 from extrovert.context.table import TableState
-from extrovert.core.log import AskSent, Wake
+from extrovert.core.log import AskSent, Position, Wake
 from extrovert.core.ports import SavedRow, Store
 from extrovert.engine.declared import Declared
 from extrovert.turns.fold import Fold
@@ -48,7 +49,7 @@ class _Snapshot(msgspec.Struct):
     end: int
     at_us: int
     now_us: int
-    positions: dict[str, int]
+    positions: dict[str, Position]
     tables: dict[str, int]
     kept: dict[str, msgspec.Raw]
     views: dict[str, list[tuple[Any, int]]]
@@ -56,6 +57,7 @@ class _Snapshot(msgspec.Struct):
     running: list[_Turn]
     outbox: list[Pending]
     operators: dict[str, msgspec.Raw] = {}
+    seen: dict[str, SeenIds] = {}
 
 
 def recover(declared: Declared, store: Store) -> tuple[Fold, int]:
@@ -71,6 +73,8 @@ def recover(declared: Declared, store: Store) -> tuple[Fold, int]:
         shot = msgspec.json.decode(found[1], type=_Snapshot)
         if shot.fingerprint == declared.fingerprint():
             _restore(fold, shot, store)
+            for name, ids in shot.seen.items():
+                fold.seen[name].load(ids)
             begins = fold.end
     for table in fold.context.tables.values():
         table.take_written()  # what was restored is in the snapshot already
@@ -109,6 +113,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         running=[_turn(turn, raw) for turn in fold.running.values()],
         outbox=list(fold.outbox.pending.values()),
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
+        seen={name: seen.save() for name, seen in fold.seen.items()},
     )
     return lambda: encode(shot)
 

@@ -47,7 +47,7 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
         case Take(stream, text, first_line, source):
             engine.shard.advance(engine.clock.now_us())
             report = engine.intake.lines(stream, text, source=source, first_line=first_line)
-            return [Taken(report.accepted, report.rejected)]
+            return [Taken(report.accepted, report.rejected, report.duplicates)]
         case Retry(offsets):
             engine.shard.advance(engine.clock.now_us())
             store = SqliteStore(log_of(data), read_only=True)

@@ -87,10 +87,14 @@ class Welcome(Record, tag="welcome"):
 
 
 class Taken(Record, tag="taken"):
-    """So many records were accepted, and these (line, cause) rejected; all of it is durable."""
+    """So many records were accepted, and these (line, cause) rejected; all of it is durable.
+
+    `duplicates` had come before.
+    """
 
     accepted: int
     rejected: list[tuple[int, str]] = []
+    duplicates: int = 0
 
 
 class TableInfo(Record):

@@ -70,7 +70,11 @@ def _retried(engine: Engine, store: SqliteStore, letter: Letter | None) -> str:
         engine.shard.take_up(letter.offset, dead, _seen_by(store, dead.turn))
         return ""
     try:
-        report = engine.intake.lines(dead.stream, raw_of(dead), source=dead.source, first_line=dead.line or 1)
+        # An event that a table could not fold has been in the log, and so would count as a duplicate of itself.
+        again = dead.event is not None
+        report = engine.intake.lines(
+            dead.stream, raw_of(dead), source=dead.source, first_line=dead.line or 1, again=again
+        )
     except DeclarationError as error:
         return str(error)
     engine.shard.take_up(letter.offset, dead)

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Protocol, cast
 
 import typer
 
 from extrovert.surfaces.options import AppOption, DataOption
+
+if TYPE_CHECKING:
+    from extrovert.surfaces.protocol import Taken
 
 __all__ = ["chunks", "send"]
 
@@ -25,7 +28,10 @@ def send(
     app: AppOption = None,
     data: DataOption = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Write one JSON object on stdout: accepted, rejected [[line, cause], …].")
+        bool,
+        typer.Option(
+            "--json", help="Write one JSON object on stdout: accepted, duplicates, rejected [[line, cause], …]."
+        ),
     ] = False,
 ) -> None:
     """Send JSON lines to a stream.
@@ -44,7 +50,7 @@ def send(
     from extrovert.surfaces.reaching import EngineGone, one, reached
 
     place = locate(app, data)
-    accepted, rejected, line = 0, list[tuple[int, str]](), 1
+    total, line = Taken(0), 1
     with _opened(file) as lines, reached(place) as engine:
         for line, text in chunks(lines):
             try:
@@ -54,11 +60,12 @@ def send(
                     f"{error} Everything before line {line} is durable; send the rest again from there. Of it, "
                     f"{text.count(10) + 1:,} lines had been handed over, and may have been taken too."
                 ) from error
-            accepted += taken.accepted
-            rejected += taken.rejected
+            total = Taken(
+                total.accepted + taken.accepted, total.rejected + taken.rejected, total.duplicates + taken.duplicates
+            )
             if not as_json:
                 _report(taken.rejected)
-    _conclude(stream, accepted, rejected, as_json)
+    _conclude(stream, total, as_json)
 
 
 class Lines(Protocol):
@@ -105,13 +112,15 @@ def _report(rejected: list[tuple[int, str]]) -> None:
         print(f"line {line}: {plain(cause)}", file=sys.stderr)
 
 
-def _conclude(stream: str, accepted: int, rejected: list[tuple[int, str]], as_json: bool) -> None:
+def _conclude(stream: str, total: Taken, as_json: bool) -> None:
     from extrovert.surfaces.printing import json_lines
 
+    rejected = total.rejected
     if as_json:
-        json_lines([{"accepted": accepted, "rejected": rejected}])
+        json_lines([{"accepted": total.accepted, "rejected": rejected, "duplicates": total.duplicates}])
     else:
-        print(f"{accepted:,} accepted on `{stream}`, {len(rejected):,} rejected.")
+        duplicates = f", {total.duplicates:,} duplicates" if total.duplicates else ""
+        print(f"{total.accepted:,} accepted on `{stream}`, {len(rejected):,} rejected{duplicates}.")
         if rejected:
             print("See what was rejected with: extrovert dead-letters", file=sys.stderr)
     if rejected:

@@ -11,6 +11,7 @@ import msgspec
 
 from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.seen import Seen
 from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -28,6 +29,7 @@ from extrovert.core.log import (
     Events,
     Failed,
     Passed,
+    Position,
     Retried,
     Wake,
     is_null,
@@ -68,7 +70,8 @@ class Fold:
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
         self.outbox = Outbox()
-        self.positions: dict[str, int] = {}
+        self.positions: dict[str, Position] = {}
+        self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
         self.intents: list[Pending] = []
         self.spoiled: list[tuple[Produced, str]] = []
         self.end = 1
@@ -106,6 +109,8 @@ class Fold:
         """An entry up to `end` has been applied."""
         self.end = end
         self.at_us = at_us
+        for seen in self.seen.values():
+            seen.drop(at_us)
 
     def _apply(self, body: Body, offset: int, at_us: int) -> None:  # noqa: C901 -- one case for each kind of entry
         match body:
@@ -146,6 +151,8 @@ class Fold:
         keys = body.keys if body.keys is not None else list(map(stream.key_of, records))
         failures: list[tuple[int, str]] = []
         if records:
+            if stream.id:
+                self.seen[stream.name].note(body.source, records, at_us)
             failures = self._deliver(stream.name, keys, records, range(offset, offset + len(records)), at_us)
             self._deliver_produced(at_us)
         if body.position is not None:
