@@ -21,6 +21,7 @@ from extrovert.core.errors import (
 )
 from extrovert.core.event import Arrival
 from extrovert.core.record import Record
+from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
 
@@ -42,6 +43,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "SqlResult",
     "Stream",
     "Table",
     "Thinking",

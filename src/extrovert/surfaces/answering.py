@@ -13,19 +13,25 @@ import msgspec
 from extrovert.context.table import TableState
 from extrovert.core.errors import DeclarationError
 from extrovert.engine.loop import Engine
+from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.protocol import (
     Done,
     GetRow,
+    ListRelations,
     ListRows,
     ListTables,
+    Page,
+    ReadRelations,
+    Relations,
     Reply,
     Request,
     Retaken,
     Retry,
     RowAt,
     Rows,
+    Seen,
     TableInfo,
     Tables,
     Take,
@@ -36,6 +42,7 @@ from extrovert.surfaces.retrying import retry
 __all__ = ["answer"]
 
 ROWS_AT_A_TIME = 500
+PAGE = 1_000
 
 
 def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
@@ -65,6 +72,10 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             table = _table(engine, name)
             key = _key(table, text)
             return _rows(table, [key] if key in table.rows else [])
+        case ListRelations():
+            return [Relations(relations(engine.shard.fold.context))]
+        case ReadRelations(names):
+            return _pages(engine, names)
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 
@@ -105,5 +116,21 @@ def _rows(state: TableState, keys: list[Any]) -> Iterator[Reply]:
         while some := list(islice(waiting, ROWS_AT_A_TIME)):
             yield Rows([RowAt(key, version, msgspec.Raw(encode(row))) for key, version, row in some])
         yield Done(total)
+
+    return told()
+
+
+def _pages(engine: Engine, names: list[str]) -> Iterator[Reply]:
+    """What these tables and views hold; it is taken now, all at one moment, and encoded when it is told."""
+    taken = held(engine.shard.fold.context, names)
+    offset = engine.shard.fold.end - 1
+
+    def told() -> Iterator[Reply]:
+        encode = msgspec.json.Encoder(enc_hook=str).encode
+        for one in taken.values():
+            for part in one.parts(PAGE):
+                keys = None if part.keys is None else msgspec.Raw(encode(part.keys))
+                yield Page(one.of, msgspec.Raw(encode(part.values)), keys)
+        yield Seen(offset)
 
     return told()

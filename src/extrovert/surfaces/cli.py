@@ -18,6 +18,7 @@ from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
+from extrovert.surfaces.sql import sql
 
 __all__ = ["app", "main"]
 
@@ -92,6 +93,7 @@ def extrovert(
       extrovert run airline.py                          the engine, until Ctrl-C
       extrovert send flights flights.jsonl              events in, in another terminal
       extrovert tables flights                          what is true now
+      extrovert sql "select count(*) from flights"      and any question about it
       extrovert decisions                               what the agents decided
       extrovert explain rebook:B-17                     why
 
@@ -105,6 +107,7 @@ for name, function in {
     "run": run,
     "send": send,
     "tables": tables,
+    "sql": sql,
     "decisions": decisions,
     "explain": explain,
     "dead-letters": dead_letters,

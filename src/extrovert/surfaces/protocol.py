@@ -1,7 +1,7 @@
 """The control protocol: what a command asks of a running engine, and what it is answered.
 
 JSON lines over a Unix socket. A command says hello, is told the version and the app, and then asks one request at a
-time; each is answered by one line, rows by several that end with `Done`. What is told is durable.
+time; each is answered by one line, rows by several that end with `Done`, pages by several that end with `Seen`. What is told is durable.
 """
 
 from __future__ import annotations
@@ -11,21 +11,27 @@ from typing import Any
 import msgspec
 
 from extrovert.core.record import Record
+from extrovert.queries.relations import Relation
 
 __all__ = [
     "VERSION",
     "Done",
     "GetRow",
     "Hello",
+    "ListRelations",
     "ListRows",
     "ListTables",
+    "Page",
+    "ReadRelations",
     "Refused",
+    "Relations",
     "Reply",
     "Request",
     "Retaken",
     "Retry",
     "RowAt",
     "Rows",
+    "Seen",
     "TableInfo",
     "Tables",
     "Take",
@@ -69,6 +75,16 @@ class GetRow(Record, tag="row"):
 
     table: str
     key: str
+
+
+class ListRelations(Record, tag="relations"):
+    """What can a query name, and which columns has it?"""
+
+
+class ReadRelations(Record, tag="read"):
+    """All rows of these tables and views, as they are at one moment."""
+
+    names: list[str]
 
 
 class Retry(Record, tag="retry"):
@@ -128,6 +144,24 @@ class Done(Record, tag="done"):
     total: int
 
 
+class Relations(Record, tag="can_be_named"):
+    relations: list[Relation]
+
+
+class Page(Record, tag="page"):
+    """Some rows of a relation: their values as a JSON array, and, of a view, their keys as another."""
+
+    of: str
+    values: msgspec.Raw
+    keys: msgspec.Raw | None = None
+
+
+class Seen(Record, tag="seen"):
+    """The end of the pages: they hold what was true at this offset."""
+
+    offset: int
+
+
 class Retaken(Record, tag="retaken"):
     """What became of each dead letter: its offset, and why it was rejected again ("" where it was not)."""
 
@@ -141,8 +175,8 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Retaken | Refused
+Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Retry
+Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Retaken | Refused
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
