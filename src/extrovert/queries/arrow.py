@@ -9,16 +9,11 @@ from typing import Any
 
 import msgspec
 
-from extrovert.core.errors import MissingExtra
 from extrovert.queries.columns import Column
+from extrovert.queries.extra import pyarrow as pa
 from extrovert.queries.relations import Part, Relation
 
-try:
-    import pyarrow as pa  # pyright: ignore
-except ModuleNotFoundError as error:
-    raise MissingExtra("SQL (DuckDB and Arrow)", "sql") from error
-
-__all__ = ["Gathered"]
+__all__ = ["Gathered", "arrow_type"]
 
 _WRONG = (pa.ArrowException, TypeError, ValueError, OverflowError, AttributeError)
 """What Arrow raises for a value that is not of its column's type: rows that a program made are not checked."""

@@ -8,17 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
-from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.core.errors import DeclarationError, ExtrovertError
 from extrovert.queries.arrow import Gathered
+from extrovert.queries.extra import duckdb
 from extrovert.queries.relations import Relation
 from extrovert.queries.result import SqlResult
-
-try:
-    import duckdb  # pyright: ignore
-except ModuleNotFoundError as error:
-    raise MissingExtra("SQL (DuckDB and Arrow)", "sql") from error
 
 __all__ = ["named", "run"]
 
@@ -158,18 +154,17 @@ def _fetch(connection: Any, query: str, limit: int | None) -> SqlResult:
 
 def _value(value: Any) -> Any:
     """A value as Python has it: whole numbers as numbers, moments in UTC, spans as such where they have a length."""
-    match value:
-        case Decimal() if value.as_tuple().exponent == 0:
-            return int(value)
-        case datetime() if value.tzinfo is not None:
-            return value.astimezone(UTC)
-        case dict():
-            return {name: _value(one) for name, one in value.items()}
-        case list():
-            return [_value(one) for one in value]
-        case tuple() if hasattr(value, "nanoseconds"):
-            months, days, nanoseconds = value
-            span = timedelta(days=days, microseconds=nanoseconds // 1000)
-            return f"{months} months {span}" if months else span
-        case _:
-            return value
+    if isinstance(value, Decimal):
+        return int(value) if value.as_tuple().exponent == 0 else value
+    if isinstance(value, datetime):
+        return value if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, dict):
+        fields = cast("dict[Any, Any]", value)
+        return {name: _value(one) for name, one in fields.items()}
+    if isinstance(value, list):
+        return [_value(one) for one in cast("list[Any]", value)]
+    if hasattr(value, "nanoseconds"):
+        months, days, nanoseconds = value
+        span = timedelta(days=days, microseconds=nanoseconds // 1000)
+        return f"{months} months {span}" if months else span
+    return value

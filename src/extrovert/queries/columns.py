@@ -103,9 +103,11 @@ def _column(name: str, kind: inspect.Type, within: tuple[type, ...]) -> Column:
             return Column(name, _KINDS.get(type(kind), "json"))
 
 
-def _kind_of_all(values: Any) -> str:
-    present = {type(value) for value in values} - {type(None)}
-    return {str: "text", int: "int"}.get(present.pop(), "json") if len(present) == 1 else "json"
+def _kind_of_all(values: Iterable[Any]) -> str:
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, str) for value in known):
+        return "text"
+    return "int" if all(type(value) is int for value in known) else "json"
 
 
 def python_type(of: Column) -> Any:

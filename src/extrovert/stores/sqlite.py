@@ -182,6 +182,36 @@ class SqliteStore:
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._connection.execute("SELECT offset, state FROM snapshots ORDER BY offset DESC LIMIT 1").fetchone()
 
+    def tempo(self, since_us: int) -> list[tuple[str, int, int]]:
+        """What was logged from this engine time on: (kind, entries, offsets that they took), by kind.
+
+        Times grow with offsets, so that the first one is found by halving, without an index.
+        """
+        low, high = 1, self.end()
+        while low < high:
+            middle = (low + high) // 2
+            (at_us,) = self._connection.execute(
+                "SELECT at_us FROM log WHERE offset <= ? ORDER BY offset DESC LIMIT 1", (middle,)
+            ).fetchone()
+            low, high = (middle + 1, high) if at_us < since_us else (low, middle)
+        return self._connection.execute(
+            "SELECT kind, count(*), sum(count) FROM log WHERE offset >= ? GROUP BY kind ORDER BY kind", (low,)
+        ).fetchall()
+
+    def snapshot_size(self) -> tuple[int, int] | None:
+        """The newest snapshot's offset, and its size in bytes."""
+        return self._connection.execute(
+            "SELECT offset, length(state) FROM snapshots ORDER BY offset DESC LIMIT 1"
+        ).fetchone()
+
+    def dead_waiting(self) -> int:
+        """How many dead letters have not been taken up again."""
+        (waiting,) = self._connection.execute(
+            "SELECT coalesce(sum(CASE kind WHEN 'dead' THEN 1 ELSE -1 END), 0) FROM log "
+            "WHERE kind IN ('dead', 'retried')"
+        ).fetchone()
+        return waiting
+
     def set_meta(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 

@@ -17,9 +17,11 @@ from extrovert.engine.loop import Engine
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
+from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.protocol import (
     Done,
     GetRow,
+    Inspect,
     ListRelations,
     ListRows,
     ListTables,
@@ -78,6 +80,8 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             return [Relations(relations(engine.shard.fold.context))]
         case ReadRelations(names):
             return _pages(engine, names)
+        case Inspect():
+            return [gauge(engine)]
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

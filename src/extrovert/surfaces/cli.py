@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
@@ -96,6 +97,7 @@ def extrovert(
       extrovert sql "select count(*) from flights"      and any question about it
       extrovert decisions                               what the agents decided
       extrovert explain rebook:B-17                     why
+      extrovert inspect                                 how the engine is doing
 
     The commands find the app and its state by --app and --data. Without them they take what `app` says under
     [tool.extrovert] in the nearest pyproject.toml, or the directory .extrovert here.
@@ -111,6 +113,7 @@ for name, function in {
     "decisions": decisions,
     "explain": explain,
     "dead-letters": dead_letters,
+    "inspect": inspect_engine,
 }.items():
     app.command(name, help=_help(function))(function)
 

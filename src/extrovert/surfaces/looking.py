@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -125,7 +125,7 @@ def _show_row(engine: Reach, name: str, key: str, as_json: bool) -> None:
         return
     out.print(f"{name}/{key}, version @{row.version}", soft_wrap=True)
     value: Any = msgspec.json.decode(row.row)
-    fields: dict[str, Any] = value if isinstance(value, dict) else {"value": value}
+    fields = cast("dict[str, Any]", value) if isinstance(value, dict) else {"value": value}
     out.print(columns(("field", "value"), [(field, short(value, 10_000)) for field, value in fields.items()]))
 
 

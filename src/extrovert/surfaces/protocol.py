@@ -13,12 +13,14 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.queries.relations import Relation
+from extrovert.surfaces.gauges import Gauges
 
 __all__ = [
     "VERSION",
     "Done",
     "GetRow",
     "Hello",
+    "Inspect",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -87,6 +89,10 @@ class ReadRelations(Record, tag="read"):
     """All rows of these tables and views, as they are at one moment."""
 
     names: list[str]
+
+
+class Inspect(Record, tag="inspect"):
+    """How is the engine doing?"""
 
 
 class Retry(Record, tag="retry"):
@@ -192,8 +198,8 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Retaken | Refused
+Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Inspect | Retry
+Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
