@@ -49,6 +49,8 @@ def named(query: str, known: Sequence[Relation]) -> list[Relation]:
     connection = _closed({one.name: Gathered(one).table() for one in wanted})
     try:
         missing = connection.get_table_names(query)
+        if not missing:
+            connection.sql(query)  # finds out what every part of it means, and does not run it
     except duckdb.Error as error:
         raise _mended(error, known) from error
     finally:
