@@ -58,8 +58,7 @@ def view_bytes(state: ViewState) -> int:
         for _, node in _some(state.nodes, state.nodes.items())
     )
     known = getsizeof(state.values) + getsizeof(state.versions) + getsizeof(state.nodes)
-    counted = round(each * len(state.values)) + NUMBER * len(state.versions) + round(reads * len(state.nodes))
-    return known + counted + _watchers_bytes(state)
+    return known + round(each * len(state.values)) + round(reads * len(state.nodes)) + _watchers_bytes(state)
 
 
 def size_of(value: Any, seen: set[int] | None = None) -> int:
