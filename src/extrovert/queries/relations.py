@@ -65,18 +65,29 @@ def held(context: LiveContext, names: Iterable[str]) -> Mapping[str, Held]:
 
 
 class Held:
-    """The keys (of a view) and values of a relation at one moment."""
+    """The keys (of a view) and values of a relation at one moment, to be given out once."""
 
     def __init__(self, of: str, keys: list[Any] | None, values: list[Any]) -> None:
         self.of = of
-        self.keys = keys
-        self.values = values
+        self._keys = keys
+        self._values = values
+        for held in (keys, values):
+            if held is not None:
+                held.reverse()
 
     def parts(self, size: int) -> Iterator[Part]:
-        """The rows, at most so many at a time."""
-        for at in range(0, len(self.values), size):
-            keys = None if self.keys is None else self.keys[at : at + size]
-            yield Part(self.of, self.values[at : at + size], keys)
+        """The rows, at most so many at a time. They are let go of as they are given out: to do so with a million at
+        once would hold up the loop as long as to copy them did."""
+        while self._values:
+            keys = None if self._keys is None else _cut(self._keys, size)
+            yield Part(self.of, _cut(self._values, size), keys)
+
+
+def _cut(held: list[Any], size: int) -> list[Any]:
+    """Takes the last entries off a list, and returns them in reverse."""
+    taken = held[: -size - 1 : -1]
+    del held[-size:]
+    return taken
 
 
 def _table(state: TableState) -> Relation:
