@@ -101,7 +101,7 @@ def _view(state: ViewState) -> ViewGauge:
 def _agent(engine: Engine, book: WakeBook) -> AgentGauge:
     turns = [turn for turn in engine.shard.fold.running.values() if turn.agent.name == book.agent.name]
     now_us = engine.shard.now_us
-    oldest_us = min((wake.at_us for wake in book.due.values()), default=None)
+    oldest = next(iter(book.due.values()), None)  # they are added as time goes by
     return AgentGauge(
         agent=book.agent.name,
         on=book.agent.on,
@@ -110,7 +110,7 @@ def _agent(engine: Engine, book: WakeBook) -> AgentGauge:
         asking=sum(bool(turn.calls) for turn in turns),
         retrying=sum(turn.retry_at_us is not None for turn in turns),
         resting=sum(until_us > now_us for until_us in book.resting.values()),
-        due_since=None if oldest_us is None else from_us(oldest_us),
+        due_since=None if oldest is None else from_us(oldest.at_us),
     )
 
 
