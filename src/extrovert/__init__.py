@@ -34,6 +34,7 @@ from extrovert.core.errors import (
 )
 from extrovert.core.event import Arrival
 from extrovert.core.record import Record
+from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
 
@@ -65,6 +66,7 @@ __all__ = [
     "Session",
     "Shape",
     "Sliding",
+    "SqlResult",
     "Steps",
     "Stream",
     "Table",

@@ -23,6 +23,7 @@ from extrovert.turns.turn import Turn
 if TYPE_CHECKING:
     from extrovert.engine.declared import Declared
     from extrovert.engine.loop import Engine
+    from extrovert.queries.result import SqlResult
 
 __all__ = ["App"]
 
@@ -234,3 +235,13 @@ class App(Declarations):
 
         async with hosted(self.declared(), Path(data), **settings) as engine:
             yield engine
+
+    async def sql(self, engine: Engine, query: str, *, limit: int | None = 1_000, seconds: float = 60) -> SqlResult:
+        """Answers one SELECT over the tables and views as they are now, beside the loop; see `docs/sql.md`.
+
+        At most `limit` rows are returned. Raises `MissingExtra` without the extra `sql`, `DeclarationError` for a query
+        that cannot be run, `ExtrovertError` for one that fails or takes longer than `seconds`.
+        """
+        from extrovert.engine.querying import answered
+
+        return await answered(engine, query, limit=limit, seconds=seconds)

@@ -27,7 +27,8 @@ def flown(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_the_tables_their_rows_and_one_row(flown: Home) -> None:
-    found = {line["table"]: line for line in flown("tables", "--json").documents}
+    lines = flown("tables", "--json").documents
+    found = {line["table"]: line for line in lines if "table" in line}
     assert {name: line["rows"] for name, line in found.items()} == {"flights": 2, "bookings": 2, "gates": 0}
     assert found["gates"] == {"table": "gates", "key": "number", "rows": 0, "stream": "gates", "written_by": "turns"}
     rows = flown("tables", "flights", "--limit", "1")
@@ -37,6 +38,32 @@ def test_the_tables_their_rows_and_one_row(flown: Home) -> None:
     row = flown("tables", "flights", "F1")
     assert row.out.splitlines()[0] == "flights/F1, version @5"
     assert 'flight_id   "F1"' in row.out
+
+
+def test_the_views_their_values_and_who_is_in_quarantine(home: Home) -> None:
+    text = (home.path / "airline.py").read_text()
+    raising = 'if booking.booking_id == "B2":\n        raise ValueError("no such passenger")\n    flight = flights.get('
+    (home.path / "airline.py").write_text(text.replace("flight = flights.get(", raising))
+    bookings = [{"booking_id": key, "flight_id": "F1"} for key in ("B1", "B2", "B3")]
+    home("send", "flights", "-", "--app", "airline.py", given=CANCELLED)
+    home("send", "bookings", "-", given=records(*bookings))
+    found = home("tables", "--json").documents[-1]
+    assert found == {"view": "stranded", "over": "bookings", "values": 2, "quarantined": 1}
+    assert home("tables").out.splitlines()[-1].split() == ["stranded", "bookings", "2", "1"]
+    values = home("tables", "stranded", "--json").documents
+    assert values == [
+        {"key": "B1", "version": 4, "row": bookings[0]},
+        {"key": "B3", "version": 4, "row": bookings[2]},
+        {"key": "B2", "version": 0, "row": None, "cause": "ValueError: no such passenger"},
+    ]
+    told = home("tables", "stranded", "--limit", "1").out.splitlines()
+    assert told[1].split() == ["B1", "@4", '{"booking_id":"B1","flight_id":"F1"}']
+    assert told[2] == "1 of 2 rows; for more: --limit, or --all"
+    assert told[-1].split() == ["B2", "ValueError:", "no", "such", "passenger"]
+    assert home("tables", "stranded", "B1").out.splitlines()[0] == "stranded/B1, version @4"
+    assert home("tables", "stranded", "B2").out == "stranded/B2 is in quarantine: ValueError: no such passenger\n"
+    done = home("tables", "stranded", "B9")
+    assert (done.code, done.err.startswith("Error: `stranded` has no row `B9`.")) == (1, True)
 
 
 def test_a_table_with_numbers_as_keys_is_asked_with_numbers(home: Home) -> None:
@@ -52,11 +79,11 @@ def test_an_unknown_table_or_row_is_named(home: Home) -> None:
     done = home("tables", "fligths", "--app", "airline.py")
     assert (done.code, done.err) == (
         2,
-        "Error: There is no table `fligths`. This app has: bookings, flights, gates.\n",
+        "Error: There is no table or view `fligths`. This app has: bookings, flights, gates, stranded.\n",
     )
     done = home("tables", "flights", "F9")
     assert done.code == 1
-    assert done.err.startswith("Error: Table `flights` has no row `F9`.")
+    assert done.err.startswith("Error: `flights` has no row `F9`.")
 
 
 def test_decisions_are_listed_newest_first(flown: Home) -> None:

@@ -59,6 +59,10 @@ class Feeding:
         first = min(due, key=lambda one: one.next.at_us if one.next is not None else 0)
         return first.source.name, first.take(now_us), first.position
 
+    def heard(self, now_us: int) -> dict[str, int]:
+        """When each timed source was last heard."""
+        return {one.source.name: one.source.heard_us(now_us) for one in self._open}
+
     def heard_us(self, now_us: int) -> int:
         """When the source that was silent longest was last heard; now, where there is none."""
         return min((one.source.heard_us(now_us) for one in self._open), default=now_us)

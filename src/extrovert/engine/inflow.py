@@ -64,6 +64,10 @@ class Inflow:
             return now_us
         return min((self._heard_us[name] for name in self._reading), default=now_us)
 
+    def heard(self) -> dict[str, int]:
+        """When each live source was last heard."""
+        return dict(self._heard_us)
+
     def begin(self) -> None:
         """Begins to read, in real time."""
         if not (self.clock.virtual or self._tasks):

@@ -39,6 +39,9 @@ class SnapshotFile:
         self.path = path
         try:
             self._open()
+        except sqlite3.OperationalError:
+            self._connection.close()
+            raise  # it is locked, or the disk is full: the file may well be good
         except sqlite3.DatabaseError:
             self._connection.close()
             if path is None:
@@ -53,7 +56,8 @@ class SnapshotFile:
         (known,) = self._connection.execute("PRAGMA user_version").fetchone()
         if known not in (0, FORMAT):
             raise sqlite3.DatabaseError(f"snapshot format {known} is not known here")
-        self._connection.executescript(_SCHEMA)
+        if not known:
+            self._connection.executescript(_SCHEMA)
 
     def save(
         self,
@@ -85,6 +89,14 @@ class SnapshotFile:
     def load(self) -> tuple[int, bytes] | None:
         """The state and the offset before which all is in it."""
         return self._connection.execute("SELECT offset, state FROM snapshots").fetchone()
+
+    def size(self) -> tuple[int, int] | None:
+        """The offset of the snapshot, and the bytes of the file."""
+        found = self.load()
+        (pages,), (page,) = (
+            self._connection.execute(f"PRAGMA {one}").fetchone() for one in ("page_count", "page_size")
+        )
+        return None if found is None else (found[0], pages * page)
 
     def rows(self, place: str) -> Iterator[SavedRow]:
         """The rows of one table."""

@@ -195,6 +195,36 @@ class SqliteStore:
     def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
         return self._snapshots.rows(table)
 
+    def tempo(self, since_us: int) -> list[tuple[str, int, int]]:
+        """What was logged from this engine time on: (kind, entries, offsets that they took), by kind.
+
+        Times grow with offsets, so that the first one is found by halving, without an index.
+        """
+        low, high = 1, self.end()
+        while low < high:
+            middle = (low + high) // 2
+            (at_us,) = self._connection.execute(
+                "SELECT at_us FROM log WHERE offset <= ? ORDER BY offset DESC LIMIT 1", (middle,)
+            ).fetchone()
+            low, high = (middle + 1, high) if at_us < since_us else (low, middle)
+        return self._connection.execute(
+            "SELECT kind, count(*), sum(count) FROM log WHERE offset >= ? GROUP BY kind ORDER BY kind", (low,)
+        ).fetchall()
+
+    def snapshot_size(self) -> tuple[int, int] | None:
+        """The snapshot's offset, and the bytes of its file; None where there is no snapshot."""
+        if "_snapshots" not in self.__dict__ and (self.path is None or not self.path.with_name(SNAPSHOT).exists()):
+            return None
+        return self._snapshots.size()
+
+    def dead_waiting(self) -> int:
+        """How many dead letters have not been taken up again."""
+        (waiting,) = self._connection.execute(
+            "SELECT coalesce(sum(CASE kind WHEN 'dead' THEN 1 ELSE -1 END), 0) FROM log "
+            "WHERE kind IN ('dead', 'retried')"
+        ).fetchone()
+        return waiting
+
     def set_meta(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))
 

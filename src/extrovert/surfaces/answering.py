@@ -11,31 +11,42 @@ from typing import Any
 import msgspec
 
 from extrovert.context.table import TableState
+from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
 from extrovert.engine.loop import Engine
+from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
+from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.protocol import (
     Done,
     GetRow,
+    Inspect,
+    ListRelations,
     ListRows,
     ListTables,
+    Page,
+    ReadRelations,
+    Relations,
     Reply,
     Request,
     Retaken,
     Retry,
     RowAt,
     Rows,
+    Seen,
     TableInfo,
     Tables,
     Take,
     Taken,
+    ViewInfo,
 )
 from extrovert.surfaces.retrying import retry
 
 __all__ = ["answer"]
 
 ROWS_AT_A_TIME = 500
+PAGE = 1_000
 
 
 def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
@@ -56,25 +67,49 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             finally:
                 store.close()
         case ListTables():
-            return [Tables([_about(state) for state in engine.shard.fold.context.tables.values()])]
+            context = engine.shard.fold.context
+            return [Tables([*map(_about, context.tables.values())], [*map(_about_view, context.views.values())])]
         case ListRows(name, limit):
-            table = _table(engine, name)
-            keys = sorted(table.rows) if limit is None else nsmallest(limit, table.rows)
-            return _rows(table, keys)
+            state = _state(engine, name)
+            return _rows(state, _first(_present(state), limit), _first(_quarantined(state), limit))
         case GetRow(name, text):
-            table = _table(engine, name)
-            key = _key(table, text)
-            return _rows(table, [key] if key in table.rows else [])
+            state = _state(engine, name)
+            key = _key(state.table if isinstance(state, ViewState) else state, text)
+            return _rows(state, *([key] if key in found else [] for found in (_present(state), _quarantined(state))))
+        case ListRelations():
+            return [Relations(relations(engine.shard.fold.context))]
+        case ReadRelations(names):
+            return _pages(engine, names)
+        case Inspect():
+            return [gauge(engine)]
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 
 
-def _table(engine: Engine, name: str) -> TableState:
-    tables = engine.shard.fold.context.tables
-    if name not in tables:
-        known = ", ".join(sorted(tables)) or "none"
-        raise DeclarationError(f"There is no table `{name}`. This app has: {known}.")
-    return tables[name]
+def _state(engine: Engine, name: str) -> TableState | ViewState:
+    context = engine.shard.fold.context
+    found = context.tables.get(name) or context.views.get(name)
+    if found is None:
+        known = ", ".join(sorted([*context.tables, *context.views])) or "none"
+        raise DeclarationError(f"There is no table or view `{name}`. This app has: {known}.")
+    return found
+
+
+def _present(state: TableState | ViewState) -> dict[Any, Any]:
+    return state.rows if isinstance(state, TableState) else state.values
+
+
+def _quarantined(state: TableState | ViewState) -> dict[Any, str]:
+    return {} if isinstance(state, TableState) else state.quarantine
+
+
+def _first(found: dict[Any, Any], limit: int | None) -> list[Any]:
+    """The first keys, in order."""
+    return sorted(found) if limit is None else nsmallest(limit, found)
+
+
+def _about_view(state: ViewState) -> ViewInfo:
+    return ViewInfo(state.name, state.declared.over, len(state.values), len(state.quarantine))
 
 
 def _about(state: TableState) -> TableInfo:
@@ -94,16 +129,34 @@ def _key(state: TableState, text: str) -> Any:
         raise DeclarationError(f"`{text}` is no key of table `{table.name}`: `{table.key}`: {error}.") from error
 
 
-def _rows(state: TableState, keys: list[Any]) -> Iterator[Reply]:
-    """The present rows at `keys`; they are taken now, and encoded when they are told."""
-    present = [(key, state.versions[key], state.rows[key]) for key in keys]
-    total = len(state.rows)
+def _rows(state: TableState | ViewState, keys: list[Any], quarantined: list[Any]) -> Iterator[Reply]:
+    """What is present at `keys`, then who is quarantined; it is taken now, and encoded when it is told."""
+    rows, causes = _present(state), _quarantined(state)
+    present = [(key, state.versions[key], rows[key], "") for key in keys]
+    present += [(key, 0, None, causes[key]) for key in quarantined]
+    done = Done(len(rows), len(causes))
 
     def told() -> Iterator[Reply]:
-        encode = msgspec.json.Encoder().encode
+        encode = msgspec.json.Encoder(enc_hook=str).encode
         waiting = iter(present)
         while some := list(islice(waiting, ROWS_AT_A_TIME)):
-            yield Rows([RowAt(key, version, msgspec.Raw(encode(row))) for key, version, row in some])
-        yield Done(total)
+            yield Rows([RowAt(key, version, msgspec.Raw(encode(row)), cause) for key, version, row, cause in some])
+        yield done
+
+    return told()
+
+
+def _pages(engine: Engine, names: list[str]) -> Iterator[Reply]:
+    """What these tables and views hold; it is taken now, all at one moment, and encoded when it is told."""
+    taken = held(engine.shard.fold.context, names)
+    offset = engine.shard.fold.end - 1
+
+    def told() -> Iterator[Reply]:
+        encode = msgspec.json.Encoder(enc_hook=str).encode
+        for one in taken.values():
+            for part in one.parts(PAGE):
+                keys = None if part.keys is None else msgspec.Raw(encode(part.keys))
+                yield Page(one.of, msgspec.Raw(encode(part.values)), keys)
+        yield Seen(offset)
 
     return told()

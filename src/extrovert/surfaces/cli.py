@@ -13,11 +13,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
+from extrovert.surfaces.sql import sql
 
 __all__ = ["app", "main"]
 
@@ -92,8 +94,10 @@ def extrovert(
       extrovert run airline.py                          the engine, until Ctrl-C
       extrovert send flights flights.jsonl              events in, in another terminal
       extrovert tables flights                          what is true now
+      extrovert sql "select count(*) from flights"      and any question about it
       extrovert decisions                               what the agents decided
       extrovert explain rebook:B-17                     why
+      extrovert inspect                                 how the engine is doing
 
     The commands find the app and its state by --app and --data. Without them they take what `app` says under
     [tool.extrovert] in the nearest pyproject.toml, or the directory .extrovert here.
@@ -105,9 +109,11 @@ for name, function in {
     "run": run,
     "send": send,
     "tables": tables,
+    "sql": sql,
     "decisions": decisions,
     "explain": explain,
     "dead-letters": dead_letters,
+    "inspect": inspect_engine,
 }.items():
     app.command(name, help=_help(function))(function)
 

@@ -1,7 +1,8 @@
 """The control protocol: what a command asks of a running engine, and what it is answered.
 
 JSON lines over a Unix socket. A command says hello, is told the version and the app, and then asks one request at a
-time; each is answered by one line, rows by several that end with `Done`. What is told is durable.
+time; each is answered by one line, rows by several that end with `Done`, pages by several that end with `Seen`. What is
+told is durable.
 """
 
 from __future__ import annotations
@@ -11,25 +12,34 @@ from typing import Any
 import msgspec
 
 from extrovert.core.record import Record
+from extrovert.queries.relations import Relation
+from extrovert.surfaces.gauges import Gauges
 
 __all__ = [
     "VERSION",
     "Done",
     "GetRow",
     "Hello",
+    "Inspect",
+    "ListRelations",
     "ListRows",
     "ListTables",
+    "Page",
+    "ReadRelations",
     "Refused",
+    "Relations",
     "Reply",
     "Request",
     "Retaken",
     "Retry",
     "RowAt",
     "Rows",
+    "Seen",
     "TableInfo",
     "Tables",
     "Take",
     "Taken",
+    "ViewInfo",
     "Welcome",
     "reply_of",
     "request_of",
@@ -54,21 +64,35 @@ class Take(Record, tag="take"):
 
 
 class ListTables(Record, tag="tables"):
-    """Which tables are there?"""
+    """Which tables and views are there?"""
 
 
 class ListRows(Record, tag="rows"):
-    """The rows of a table in order of their keys: the first `limit`, or all."""
+    """The rows of a table or view in order of their keys: the first `limit`, or all."""
 
     table: str
     limit: int | None = None
 
 
 class GetRow(Record, tag="row"):
-    """One row; `key` is text, also where the table's keys are numbers."""
+    """One row of a table or view; `key` is text, also where the keys are numbers."""
 
     table: str
     key: str
+
+
+class ListRelations(Record, tag="relations"):
+    """What can a query name, and which columns has it?"""
+
+
+class ReadRelations(Record, tag="read"):
+    """All rows of these tables and views, as they are at one moment."""
+
+    names: list[str]
+
+
+class Inspect(Record, tag="inspect"):
+    """How is the engine doing?"""
 
 
 class Retry(Record, tag="retry"):
@@ -110,16 +134,30 @@ class TableInfo(Record):
     written_by: str
 
 
+class ViewInfo(Record):
+    """A view: the table that it is over, how many values, and how many keys whose evaluation raised."""
+
+    view: str
+    over: str
+    values: int
+    quarantined: int
+
+
 class Tables(Record, tag="tables"):
     tables: list[TableInfo]
+    views: list[ViewInfo] = []
 
 
-class RowAt(Record):
-    """A row with its key and its version: the offset that wrote it."""
+class RowAt(Record, omit_defaults=True):
+    """A row, or a view's value, with its key and its version: the offset that wrote it.
+
+    A key in quarantine has no value (null, version 0), but the `cause`.
+    """
 
     key: Any
     version: int
     row: msgspec.Raw
+    cause: str = ""
 
 
 class Rows(Record, tag="rows"):
@@ -127,9 +165,28 @@ class Rows(Record, tag="rows"):
 
 
 class Done(Record, tag="done"):
-    """The end of the rows: the table has `total` of them."""
+    """The end of the rows: the table or view has `total` of them, and `quarantined` keys without a value."""
 
     total: int
+    quarantined: int = 0
+
+
+class Relations(Record, tag="can_be_named"):
+    relations: list[Relation]
+
+
+class Page(Record, tag="page"):
+    """Some rows of a relation: their values as a JSON array, and, of a view, their keys as another."""
+
+    of: str
+    values: msgspec.Raw
+    keys: msgspec.Raw | None = None
+
+
+class Seen(Record, tag="seen"):
+    """The end of the pages: they hold what was true at this offset."""
+
+    offset: int
 
 
 class Retaken(Record, tag="retaken"):
@@ -145,8 +202,8 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Retaken | Refused
+Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Inspect | Retry
+Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

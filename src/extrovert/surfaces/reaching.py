@@ -17,7 +17,7 @@ from extrovert.engine.loop import Engine, Settings
 from extrovert.surfaces.answering import answer
 from extrovert.surfaces.apps import Place
 from extrovert.surfaces.control import SOCKET, short_name
-from extrovert.surfaces.protocol import VERSION, Hello, Refused, Reply, Request, Rows, Welcome, reply_of
+from extrovert.surfaces.protocol import VERSION, Hello, Page, Refused, Reply, Request, Rows, Welcome, reply_of
 
 __all__ = ["EngineGone", "Hosted", "Reach", "Running", "one", "reached"]
 
@@ -84,7 +84,7 @@ class Running:
                 if isinstance(reply, Refused):
                     raise _refusal(reply)
                 yield reply
-                if not isinstance(reply, Rows):
+                if not isinstance(reply, Rows | Page):
                     return
         except ConnectionError as error:
             raise EngineGone("The engine stopped before it answered.") from error

@@ -152,3 +152,39 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     store.close()
     with pytest.raises(CorruptionError, match="has log format 99; this version reads 1"):
         SqliteStore(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("since_us", "kinds"),
+    [
+        (0, ["dead", "decided", "ended", "events", "retried"]),
+        (10, ["dead", "decided", "ended", "events", "retried"]),
+        (11, ["dead", "decided", "ended", "retried"]),
+        (30, ["decided", "ended", "retried"]),
+        (40, ["decided"]),
+        (41, []),
+    ],
+)
+def test_what_was_logged_lately_is_counted_by_kind(store: SqliteStore, since_us: int, kinds: list[str]) -> None:
+    assert store.tempo(since_us) == []
+    store.append(ENTRIES)
+    found = store.tempo(since_us)
+    assert [kind for kind, _, _ in found] == kinds
+    assert sum(count for _, _, count in found) == sum(entry.count for entry in ENTRIES if entry.at_us >= since_us)
+
+
+def test_dead_letters_that_wait_are_those_not_taken_up_again(store: SqliteStore) -> None:
+    assert store.dead_waiting() == 0
+    store.append(ENTRIES[:4])
+    assert store.dead_waiting() == 1
+    store.append(ENTRIES[4:])
+    assert store.dead_waiting() == 0
+
+
+def test_a_snapshot_is_measured_without_being_read(store: SqliteStore) -> None:
+    assert store.snapshot_size() is None
+    store.save_snapshot(7, b"12345", [], [], None)
+    found = store.snapshot_size()
+    assert found is not None
+    assert found[0] == 7
+    assert found[1] > 5

@@ -1,0 +1,118 @@
+"""Gauges: what `extrovert inspect` tells of an engine. Sizes are in bytes, and estimated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from extrovert.core.log import Position
+from extrovert.core.record import Record
+
+__all__ = [
+    "AgentGauge",
+    "EffectGauge",
+    "EngineGauge",
+    "Gauges",
+    "IndexGauge",
+    "LogGauge",
+    "SourceGauge",
+    "TableGauge",
+    "ViewGauge",
+]
+
+
+class EngineGauge(Record):
+    """The engine: `pid` is None where none runs. `offset` is that of the latest change, `durable` the latest safe one.
+
+    `resident_bytes` is the memory of its whole process, where the system tells it.
+    """
+
+    app: str
+    at: datetime
+    offset: int
+    durable: int
+    pid: int | None = None
+    resident_bytes: int | None = None
+
+
+class LogGauge(Record):
+    """The log: its file's size, its snapshot, and what was logged in the minute before `until`, by kind of entry.
+
+    `recently` has the entries and `events` the events of that minute; `dead_letters` those that wait.
+    """
+
+    bytes: int
+    dead_letters: int
+    until: datetime
+    events: int
+    recently: dict[str, int]
+    snapshot_offset: int | None = None
+    snapshot_bytes: int | None = None
+    snapshot_at: datetime | None = None
+
+
+class IndexGauge(Record):
+    index: str
+    bytes: int
+
+
+class TableGauge(Record):
+    table: str
+    rows: int
+    bytes: int
+    indexes: list[IndexGauge]
+
+
+class ViewGauge(Record):
+    """A view: its values, the keys in quarantine, and the keys that it is evaluated for."""
+
+    view: str
+    over: str
+    values: int
+    quarantined: int
+    bytes: int
+
+
+class AgentGauge(Record):
+    """An agent: keys that are due (and since when the oldest), turns that run, of these those that wait for an answer
+    or to be tried again, and keys that rest."""
+
+    agent: str
+    on: str
+    due: int
+    running: int
+    asking: int
+    retrying: int
+    resting: int
+    due_since: datetime | None = None
+
+
+class EffectGauge(Record):
+    """Effects that are not at their end: of one declaration, in one state, and since when the oldest."""
+
+    effect: str
+    state: str
+    pending: int
+    since: datetime
+
+
+class SourceGauge(Record):
+    """A source: how far it was read, as it says itself, and when it was last heard (None where no engine runs)."""
+
+    source: str
+    position: Position
+    heard_at: datetime | None = None
+
+
+class Gauges(Record, tag="gauges"):
+    """All of it. `due_at` is when the next record of a timed source is due: if that is past, the engine is behind."""
+
+    engine: EngineGauge
+    tables: list[TableGauge]
+    views: list[ViewGauge]
+    agents: list[AgentGauge]
+    effects: list[EffectGauge]
+    sources: list[SourceGauge]
+    due_at: datetime | None = None
+    log: LogGauge | msgspec.UnsetType = msgspec.UNSET

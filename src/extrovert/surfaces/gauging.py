@@ -1,0 +1,134 @@
+"""Gauging: reading an engine's gauges, in the engine, and its log's, from the file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from extrovert.context.table import TableState
+from extrovert.context.view import ViewState
+from extrovert.core.time import from_us
+from extrovert.engine.loop import Engine
+from extrovert.stores.sqlite import SqliteStore
+from extrovert.surfaces.apps import log_of
+from extrovert.surfaces.gauges import (
+    AgentGauge,
+    EffectGauge,
+    EngineGauge,
+    Gauges,
+    IndexGauge,
+    LogGauge,
+    SourceGauge,
+    TableGauge,
+    ViewGauge,
+)
+from extrovert.surfaces.sizing import index_bytes, table_bytes, view_bytes
+from extrovert.turns.wakes import WakeBook
+
+__all__ = ["gauge", "gauge_log"]
+
+MINUTE_US = 60_000_000
+STATM = Path("/proc/self/statm")
+
+
+def gauge(engine: Engine) -> Gauges:
+    """The gauges of an engine now, without those of its log."""
+    fold = engine.shard.fold
+    context = fold.context
+    next_us = engine.feeding.next_us()
+    return Gauges(
+        engine=_engine(engine),
+        tables=[_table(state) for state in context.tables.values()],
+        views=[_view(state) for state in context.views.values()],
+        agents=[_agent(engine, book) for book in fold.books.values()],
+        effects=_effects(engine),
+        sources=_sources(engine),
+        due_at=None if next_us is None else from_us(next_us),
+    )
+
+
+def gauge_log(data: Path, now_us: int | None) -> LogGauge:
+    """The gauges of the log in a directory: of the minute before `now_us`, or before its latest entry."""
+    path = log_of(data)
+    size = sum(file.stat().st_size for file in (path, path.with_name(path.name + "-wal")) if file.exists())
+    store = SqliteStore(path, read_only=True)
+    try:
+        last = store.at(store.end() - 1)
+        until_us = now_us if now_us is not None else 0 if last is None else last.at_us
+        found = store.tempo(until_us - MINUTE_US)
+        snapshot = store.snapshot_size()
+        before = None if snapshot is None else store.at(snapshot[0] - 1)
+        return LogGauge(
+            bytes=size,
+            dead_letters=store.dead_waiting(),
+            until=from_us(until_us),
+            events=sum(offsets for kind, _, offsets in found if kind == "events"),
+            recently={kind: entries for kind, entries, _ in found},
+            snapshot_offset=None if snapshot is None else snapshot[0] - 1,
+            snapshot_bytes=None if snapshot is None else snapshot[1],
+            snapshot_at=None if before is None else from_us(before.at_us),
+        )
+    finally:
+        store.close()
+
+
+def _engine(engine: Engine) -> EngineGauge:
+    offset, durable = engine.shard.fold.end - 1, engine.writing.durable
+    at = from_us(engine.clock.now_us())
+    if not engine.settings.acting:
+        return EngineGauge(engine.declared.name, at, offset, durable)
+    return EngineGauge(engine.declared.name, at, offset, durable, os.getpid(), _resident())
+
+
+def _resident() -> int | None:
+    """The memory of this process, as Linux tells it."""
+    try:
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _table(state: TableState) -> TableGauge:
+    indexes = [IndexGauge(index.name, index_bytes(index)) for index in state.indexes]
+    return TableGauge(state.name, len(state.rows), table_bytes(state), indexes)
+
+
+def _view(state: ViewState) -> ViewGauge:
+    return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantine), view_bytes(state))
+
+
+def _agent(engine: Engine, book: WakeBook) -> AgentGauge:
+    turns = [turn for turn in engine.shard.fold.running.values() if turn.agent.name == book.agent.name]
+    now_us = engine.shard.now_us
+    oldest = next(iter(book.due.values()), None)  # they are added as time goes by
+    return AgentGauge(
+        agent=book.agent.name,
+        on=book.agent.on,
+        due=len(book.due),
+        running=len(turns),
+        asking=sum(bool(turn.calls) for turn in turns),
+        retrying=sum(turn.retry_at_us is not None for turn in turns),
+        resting=sum(until_us > now_us for until_us in book.resting.values()),
+        due_since=None if oldest is None else from_us(oldest.at_us),
+    )
+
+
+def _effects(engine: Engine) -> list[EffectGauge]:
+    pending = engine.shard.fold.outbox.pending.values()
+    counts = Counter((one.effect, one.state) for one in pending)
+    since: dict[tuple[str, str], int] = {}
+    for one in pending:
+        place = one.effect, one.state
+        since[place] = min(since.get(place, one.since_us), one.since_us)
+    return [EffectGauge(*place, count, from_us(since[place])) for place, count in sorted(counts.items())]
+
+
+def _sources(engine: Engine) -> list[SourceGauge]:
+    now_us = engine.clock.now_us()
+    heard = engine.feeding.heard(now_us) | engine.inflow.heard()
+    positions = engine.shard.fold.positions
+    return [
+        SourceGauge(name, positions.get(name), from_us(heard[name]) if name in heard else None)
+        for name in sorted({*heard, *positions, *(one.name for one in engine.declared.sources)})
+    ]
