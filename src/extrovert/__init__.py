@@ -3,6 +3,7 @@
 from extrovert.app import App
 from extrovert.context.expiry import before
 from extrovert.context.index import Index, RangeIndex
+from extrovert.context.search import Hit, Search
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -33,6 +34,7 @@ __all__ = [
     "DeclarationError",
     "Effect",
     "ExtrovertError",
+    "Hit",
     "Index",
     "InputError",
     "MissingExtra",
@@ -42,6 +44,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Search",
     "Stream",
     "Table",
     "Thinking",

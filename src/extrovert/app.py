@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, ParamSpec, TypeVar, overlo
 from typing_extensions import TypeForm
 
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.search import Search, text_fields
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
@@ -135,6 +136,11 @@ class App:
             return add(self._views, "view", name, View[K, V](name, over.name, function))
 
         return declare
+
+    def search(self, name: str, *, over: Table[K, R], text: Any) -> Search[K, R]:
+        """Declares a search over the text of a table's rows: `text` is the field or fields that hold it."""
+        search = Search(name, over, text_fields(f"Search `{name}`", over.record, text))
+        return add(self._operators, "search", name, search)
 
     def source(self, source: TimedSource) -> None:
         """Declares a source that feeds streams of this app."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from extrovert.context.index import CountState, IndexState, Interval, RangeIndexState, keys_in
 from extrovert.context.reads import Readable
+from extrovert.context.search import Query, SearchState
 from extrovert.context.table import TableState, WholeTable
 from extrovert.context.view import ViewState
 
@@ -52,6 +53,8 @@ class Copy:
                 return size, size
             case RangeIndexState():
                 return self._interval(of, selector)
+            case SearchState():
+                return self._found(of, selector)
             case WholeTable():
                 return self._whole(of.table)
             case _:
@@ -89,6 +92,13 @@ class Copy:
         return tuple([row for row, _ in seen]), tuple(
             [(key, version) for key, (_, version) in zip(keys, seen, strict=True)]
         )
+
+    def _found(self, search: SearchState, query: Query) -> Seen:
+        kept = self.rows.get(search.table)
+        if not kept:
+            return search.look(query)
+        hits = search.find(query, {key: row for key, (row, _) in kept.items()})
+        return hits, tuple([(hit.key, self._row(search.table, hit.key)[1]) for hit in hits])
 
     def _whole(self, table: TableState) -> Seen:
         kept = self.rows.get(table)

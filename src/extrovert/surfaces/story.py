@@ -33,7 +33,7 @@ from extrovert.stores.sqlite import SqliteStore
 
 __all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
 
-VERSIONED = frozenset({"row", "index", "range", "view", "table"})
+VERSIONED = frozenset({"row", "index", "range", "search", "view", "table"})
 MANY = 1_000
 ENDS = frozenset({"settled", "failed", "withdrawn"})
 

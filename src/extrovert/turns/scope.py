@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from extrovert.context.copies import Copy
@@ -51,6 +51,9 @@ class TurnScope(Scope):
         kept = [row for row in found if state.key_of(row) not in written]
         kept.extend(row for row in written.values() if row is not None and matches(row))
         return sorted(kept, key=of.entry_of if isinstance(of, RangeIndexState) else state.key_of)
+
+    def written(self, table: str) -> Mapping[Any, Any]:
+        return self.writes.get(table, {})
 
     def count(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> int:
         size: int = self.look(of, selector)
