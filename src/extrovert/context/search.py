@@ -88,12 +88,12 @@ class Search(Generic[K, R]):
         found: list[Hit[R]] = here.look(state, query._replace(limit=limit + len(written)) if written else query)
         return state.find(query, written) if written else found
 
-    def _query(self, text: str, limit: int, where: Mapping[Any, Any] | Callable[[Any], bool] | None) -> Query:
+    def _query(self, text: str, limit: int, where: Any) -> Query:
         if not 0 < limit <= MAX_LIMIT:
             raise TurnError(f"Search `{self.name}` was given limit={limit}; it must be from 1 to {MAX_LIMIT}.")
         if where is None:
             return Query(text, limit)
-        if not isinstance(where, Mapping):
+        if callable(where):
             return Query(text, limit, (), where)
         fields = self.over.record.__struct_fields__
         values: dict[str, Any] = {}
