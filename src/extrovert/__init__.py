@@ -3,7 +3,8 @@
 from extrovert.app import App
 from extrovert.context.expiry import before
 from extrovert.context.index import Index, RangeIndex
-from extrovert.context.search import Hit, Search
+from extrovert.context.query import Hit
+from extrovert.context.search import Search
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -21,7 +22,9 @@ from extrovert.core.errors import (
     TurnError,
 )
 from extrovert.core.event import Arrival
+from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.models.embedding import WordLlama
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
 
@@ -33,6 +36,7 @@ __all__ = [
     "CorruptionError",
     "DeclarationError",
     "Effect",
+    "Embedder",
     "ExtrovertError",
     "Hit",
     "Index",
@@ -52,5 +56,6 @@ __all__ = [
     "Turn",
     "TurnError",
     "View",
+    "WordLlama",
     "before",
 ]

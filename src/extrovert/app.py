@@ -18,7 +18,7 @@ from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.view import View
 from extrovert.core.declaring import accepts_none, add, check_key, hints, records
 from extrovert.core.errors import DeclarationError
-from extrovert.core.ports import TimedSource
+from extrovert.core.ports import Embedder, TimedSource
 from extrovert.core.record import Record
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
@@ -137,9 +137,12 @@ class App:
 
         return declare
 
-    def search(self, name: str, *, over: Table[K, R], text: Any) -> Search[K, R]:
-        """Declares a search over the text of a table's rows: `text` is the field or fields that hold it."""
-        search = Search(name, over, text_fields(f"Search `{name}`", over.record, text))
+    def search(self, name: str, *, over: Table[K, R], text: Any, embedder: Embedder | None = None) -> Search[K, R]:
+        """Declares a search over a table's rows: `text` is the field or fields that hold what they say.
+
+        With an `embedder`, such as `WordLlama()`, rows are found by what they mean as well as by their words.
+        """
+        search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
         return add(self._operators, "search", name, search)
 
     def source(self, source: TimedSource) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from math import log
+from collections.abc import Sequence
+from math import log, sqrt
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extrovert import App, Record
+from extrovert import App, Embedder, Record
 from extrovert.context.keywords import Keywords, Terms
 from extrovert.context.live import LiveContext
-from extrovert.context.search import Query, SearchState
+from extrovert.context.query import Query
+from extrovert.context.search_state import SearchState
+from extrovert.context.vectors import Vectors, decoded, encoded
+from extrovert.core.ids import fingerprint
 
 WORDS = ["red", "blue", "lamp", "table", "Rot", "ω"]
 KEYS = [f"k{number}" for number in range(12)]
@@ -116,11 +120,11 @@ _docs = st.builds(Doc, key=st.sampled_from(KEYS), text=_texts, group=st.integers
 _batches = st.lists(st.lists(_docs, min_size=1, max_size=8) | st.sampled_from(KEYS), max_size=15)
 
 
-def live() -> tuple[LiveContext, SearchState]:
+def live(embedder: Embedder | None = None) -> tuple[LiveContext, SearchState]:
     app = App("docs")
     docs = app.table("docs", Doc, key=Doc.key)
     docs.index(Doc.group)
-    app.search("find", over=docs, text=Doc.text)
+    app.search("find", over=docs, text=Doc.text, embedder=embedder)
     declared = app.declared()
     context = LiveContext(declared.tables, declared.views, declared.operators)
     state = context.operators["find"]
@@ -184,3 +188,122 @@ def test_whoever_searched_is_told_when_the_hits_change(batches: list[Any], query
     fill(context, batches[-1:])
     if search.token(selector) != before:
         assert context.take_touched()
+
+
+class Toy:
+    """A text's vector says how often each word is in it."""
+
+    name = "toy"
+    dimensions = len(WORDS)
+
+    def embed(self, texts: Sequence[str], /) -> Sequence[Sequence[float]]:
+        return [self.vector(text) for text in texts]
+
+    def vector(self, text: str) -> list[float]:
+        return [float(text.split().count(word)) for word in WORDS]
+
+
+def cosines(texts: dict[Any, str], query: str) -> dict[Any, float]:
+    """The likeness of each text to the query, from their vectors in whole numbers, where there is any."""
+    likes: dict[Any, float] = {}
+    asked = whole(Toy().vector(query))
+    for key, text in texts.items():
+        given = whole(Toy().vector(text))
+        dot = sum(a * b for a, b in zip(asked, given, strict=True))
+        if dot > 0:
+            likes[key] = dot / sqrt(sum(a * a for a in asked) * sum(b * b for b in given))
+    return likes
+
+
+def whole(vector: list[float]) -> list[int]:
+    peak = max(map(abs, vector))
+    return [round(part / peak * 127) for part in vector] if peak else [0] * len(vector)
+
+
+def code_of(text: str) -> str:
+    return encoded(Toy().vector(text), Toy.dimensions)
+
+
+@settings(max_examples=200)
+@given(_changes, _queries, st.integers(1, 15))
+def test_vector_search_equals_a_look_at_every_vector(
+    changes: list[tuple[str, str | None]], query: str, limit: int
+) -> None:
+    vectors, texts = Vectors(Toy.dimensions), dict[str, str]()
+    for key, text in changes:
+        if text is None:
+            vectors.remove(key)
+            texts.pop(key, None)
+        else:
+            vectors.put(key, decoded(code_of(text)))
+            texts[key] = text
+    code = decoded(code_of(query))
+    found = [(-less, key) for less, key in vectors.best(code, limit)]
+    same(found, cosines(texts, query), limit)
+    everything = vectors.best(code, len(KEYS))
+    assert vectors.best(code, limit) == everything[:limit]
+    assert vectors.best_of(code, limit, KEYS) == everything[:limit]
+    odd = [ranked for ranked in everything if int(ranked[1][1:]) % 2]
+    assert vectors.best(code, limit, lambda key: int(key[1:]) % 2 == 1) == odd[:limit]
+    again = Vectors(Toy.dimensions)
+    again.restore(vectors.keys, vectors.codes())
+    assert again.best(code, limit) == everything[:limit]
+
+
+_lives = st.lists(st.lists(_docs, min_size=1, max_size=8) | st.sampled_from([*KEYS, "embed", "embed stale", "load"]))
+
+
+@settings(max_examples=200)
+@given(_lives, _queries.filter(bool))
+def test_words_and_meaning_together_find_present_rows_as_they_are(life: list[Any], query: str) -> None:
+    context, search = live(Toy())
+    rows: dict[str, Doc] = {}
+    has: dict[str, str] = {}
+    offset = 0
+    stale = search.batch(3)
+    for act in life:
+        if act == "load":
+            context, search = loaded(search, rows)
+        elif act in ("embed", "embed stale"):
+            batch = stale if act == "embed stale" else search.batch(3)
+            marks = [fingerprint(one.text) for one in batch]
+            search.embedded("toy", [one.key for one in batch], marks, [code_of(one.text) for one in batch])
+            has.update((one.key, one.text) for one in batch)
+        else:
+            stale = search.batch(3)
+            offset = act_on(context, rows, act, offset)
+        has = {key: text for key, text in has.items() if key in rows and rows[key].text == text}
+        assert sorted(search.waiting) == sorted(key for key in rows if rows[key].text.strip() and key not in has)
+        assert search.vectors is not None
+        assert sorted(search.vectors.keys) == sorted(has)
+
+        scores = naive({key: doc.text for key, doc in rows.items()}, query)
+        likes = cosines(has, query)
+        proposed = {key for key, doc in rows.items() if doc.group == 1 and (key in scores or key in likes)}
+        hits = search.find(Query(query, 5, (("group", 1),)), {})
+        assert len(hits) == min(5, len(proposed))
+        assert {hit.key for hit in hits} <= proposed
+        assert [hit.row for hit in hits] == [rows[hit.key] for hit in hits]
+        assert hits == sorted(hits, key=lambda hit: (-hit.score, hit.key))
+
+
+def loaded(search: SearchState, rows: dict[str, Doc]) -> tuple[LiveContext, SearchState]:
+    """The same in another life: the rows, and what was saved."""
+    context, again = live(Toy())
+    for offset, doc in enumerate(rows.values(), start=1):
+        context.tables["docs"].put(doc.key, doc, offset)
+    again.load(search.save())
+    assert again.save() == search.save()
+    for text in WORDS:
+        assert again.find(Query(text, 9), {}) == search.find(Query(text, 9), {})
+    return context, again
+
+
+def act_on(context: LiveContext, rows: dict[str, Doc], act: Any, offset: int) -> int:
+    if isinstance(act, str):
+        context.tables["docs"].put(act, None, offset + 1)
+        rows.pop(act, None)
+        return offset + 1
+    context.fold("docs", [doc.key for doc in act], act, range(offset + 1, offset + 1 + len(act)))
+    rows.update({doc.key: doc for doc in act})
+    return offset + len(act)

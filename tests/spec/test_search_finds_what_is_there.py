@@ -271,7 +271,8 @@ async def test_a_search_is_there_again_after_a_restart(tmp_path: Path) -> None:
 
 
 def found_in(host: Host) -> list[str]:
-    from extrovert.context.search import Query, SearchState
+    from extrovert.context.query import Query
+    from extrovert.context.search_state import SearchState
 
     state = host.fold.context.operators["catalogue"]
     assert isinstance(state, SearchState)

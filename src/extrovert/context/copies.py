@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from extrovert.context.index import CountState, IndexState, Interval, RangeIndexState, keys_in
+from extrovert.context.query import Query
 from extrovert.context.reads import Readable
-from extrovert.context.search import Query, SearchState
+from extrovert.context.search_state import SearchState
 from extrovert.context.table import TableState, WholeTable
 from extrovert.context.view import ViewState
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from extrovert.core.event import Arrival
 from extrovert.core.log import Entry
 
-__all__ = ["Store", "TimedSource"]
+__all__ = ["Embedder", "Store", "TimedSource"]
 
 
 class Store(Protocol):
@@ -52,4 +52,23 @@ class TimedSource(Protocol):
 
     def heard_us(self, now_us: int) -> int:
         """When the source was last heard, heartbeats included, as of `now_us`."""
+        ...
+
+
+class Embedder(Protocol):
+    """Gives texts vectors that are near where the meanings are.
+
+    The vector of a text must always be the same, and come without waiting for anything outside: that of a query is
+    made while it is answered. `embed` is also called in a thread. Vectors are logged under `name`, so a change of the
+    model must be one of its name.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def embed(self, texts: Sequence[str], /) -> Sequence[Sequence[float]]:
+        """One vector for each of the texts."""
         ...

@@ -11,6 +11,7 @@ import msgspec
 
 from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.search_state import SearchState
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -22,6 +23,7 @@ from extrovert.core.log import (
     Dead,
     Decided,
     EffectStep,
+    Embedded,
     Ended,
     Entry,
     Events,
@@ -124,6 +126,8 @@ class Fold:
                 self.retried(body, offset, at_us)
             case Passed():
                 self.passed(offset, at_us)
+            case Embedded():
+                self.embedded(body, offset, at_us)
             case Dead():
                 pass
 
@@ -169,6 +173,13 @@ class Fold:
                 offsets = [one.offset for one in batch]
                 for place, cause in self._deliver(name, list(map(stream.key_of, records)), records, offsets, at_us):
                     self.spoiled.append((batch[place], cause))
+
+    def embedded(self, body: Embedded, offset: int, at_us: int) -> None:
+        """Rows that a search waited for have their vectors."""
+        search = self.context.operators.get(body.search)
+        if isinstance(search, SearchState):
+            search.embedded(body.model, body.keys, body.texts, body.vectors)
+            self.settle(offset, at_us)
 
     def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from extrovert.context.index import Interval
+from extrovert.context.query import Query
 from extrovert.context.reads import Readable, ReadSet
-from extrovert.context.search import Query
 from extrovert.core.log import ReadNote
 
 __all__ = ["named", "newer", "notes"]
