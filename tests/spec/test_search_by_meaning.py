@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import get_ident
 
 import pytest
 
 from extrovert import App, MissingExtra, Record, Table, TransientError
 from extrovert.context.query import Query
 from extrovert.context.search_state import SearchState
+from extrovert.core.ids import canonical
 from extrovert.core.log import Embedded
 from extrovert.turns.fold import Fold
-from tests.hosts import Host, replayed
+from tests.hosts import Host, replayed, serving, until
 
 pytest.importorskip("numpy")
 
@@ -254,3 +256,23 @@ def test_word_llama_puts_texts_near_where_their_meanings_are() -> None:
         return sum(float(x) * float(y) for x, y in zip(a, b, strict=True))
 
     assert product(lost, gone) > 2 * product(lost, soup)
+
+
+async def test_in_real_time_embedding_goes_on_in_a_thread(tmp_path: Path) -> None:
+    embedder, threads = Toy(), set[int]()
+
+    class Threaded(Toy):
+        def embed(self, texts: Sequence[str], /) -> Sequence[Sequence[float]]:
+            threads.add(get_ident())
+            return embedder.embed(texts)
+
+    async with serving(shop(Threaded()), tmp_path) as engine:
+        search = state_of(engine.shard.fold)
+        rows = [canonical(Product(f"p{number:03}", "a lamp")) for number in range(100)]
+        engine.intake.lines("products", b"\n".join(rows))
+        assert not search.find(Query("lantern", 1), {})
+        engine.nudge()
+        await until(lambda: not search.waiting)
+        assert get_ident() not in threads
+        assert [hit.key for hit in search.find(Query("lantern", 1), {})] == ["p000"]
+    assert [len(texts) for texts in embedder.embedded[:2]] == [64, 36]
