@@ -1,7 +1,7 @@
 """Keyword search: an inverted index in memory, ranked by BM25 (Robertson and Zaragoza, "The Probabilistic Relevance
 Framework: BM25 and Beyond", 2009), that documents enter and leave one by one.
 
-The postings of a word lie in groups of equal shape, (occurrences, length of the document), and so of equal weight,
+The postings of a word lie in groups of equal shape, occurrences and length of the document, and so of equal weight,
 whatever the averages are by now. They can therefore be walked by falling weight, and a query stops as soon as nothing
 unseen can get among the best (the threshold algorithm: Fagin, Lotem and Naor, "Optimal Aggregation Algorithms for
 Middleware", 2003).
@@ -29,7 +29,9 @@ GRAIN = 2.0**32
 STRIDE = 32
 """How many postings are looked at before it is asked whether that was enough."""
 
-Shape = tuple[int, int]
+Shape = int
+"""How often a word is in a document, and how long that is, in one number: occurrences * SPAN + length."""
+SPAN = 1 << 32
 Ranked = tuple[float, Any]
 """(minus its score, key): what sorts first is the best; of equal scores, the smallest key."""
 Accept = Callable[[Any], bool]
@@ -62,7 +64,7 @@ class Terms:
                 self.weights[word] = {shape: self._weight(word, shape) for shape in shapes}
 
     def _weight(self, word: str, shape: Shape) -> float:
-        often, length = shape
+        often, length = divmod(shape, SPAN)
         norm = K1 * (1 - B + B * length / self._average)
         return round(GRAIN * self._idf[word] * often * (K1 + 1) / (often + norm)) / GRAIN
 
@@ -71,7 +73,7 @@ class Terms:
         found = words(text)
         length = _rounded(len(found))
         often = Counter(found)
-        return sum(self._weight(word, (often[word], length)) for word in self._idf if word in often)
+        return sum(self._weight(word, often[word] * SPAN + length) for word in self._idf if word in often)
 
 
 class Keywords:
@@ -95,7 +97,7 @@ class Keywords:
         shapes: dict[int, Shape] = {}
         document: dict[str, Shape] = {}
         for word, often in Counter(found).items():
-            shape = shapes.get(often) or shapes.setdefault(often, (often, length))
+            shape = shapes.get(often) or shapes.setdefault(often, often * SPAN + length)
             document[word] = shape
             groups = self.postings.get(word)
             if groups is None:
@@ -129,16 +131,25 @@ class Keywords:
     def best(self, terms: Terms, limit: int, accept: Accept | None = None) -> list[Ranked]:
         """The `limit` best documents that have any of the words and that `accept`, if given, lets in; best first."""
         lists: list[_Postings] = [_Postings(self.postings[word], weights) for word, weights in terms.weights.items()]
+        documents, weighed = self.documents, list(terms.weights.items())
         found: list[Ranked] = []
+        floor = 0.0
         seen: set[Any] = set()
         while limit > 0 and lists:
-            steepest = max(lists, key=_slope)
-            fresh = [key for key in steepest.take() if key not in seen]
-            seen.update(fresh)
-            for ranked in self._ranked(terms, fresh):
-                if (len(found) < limit or ranked < found[-1]) and (accept is None or accept(ranked[1])):
-                    insort(found, ranked)
+            for key in max(lists, key=_slope).take():
+                if key in seen:
+                    continue
+                seen.add(key)
+                shape_of = documents[key][1].get
+                total = 0.0
+                for word, weights in weighed:
+                    shape = shape_of(word)
+                    if shape is not None:
+                        total += weights[shape]
+                if total >= floor and (accept is None or accept(key)):
+                    insort(found, (-total, key))
                     del found[limit:]
+                    floor = -found[-1][0] if len(found) == limit else 0.0
             lists = list(filter(_head, lists))
             if len(found) == limit and lists and _is_enough(found[-1], lists):
                 break
@@ -146,20 +157,14 @@ class Keywords:
 
     def best_of(self, terms: Terms, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` best of these documents that have any of the words; each is looked at."""
-        return nsmallest(limit, [ranked for ranked in self._ranked(terms, keys) if ranked[0] < 0.0])
-
-    def _ranked(self, terms: Terms, keys: Iterable[Any]) -> list[Ranked]:
-        documents, weighed = self.documents, list(terms.weights.items())
+        documents, weighed = self.documents, terms.weights.items()
         ranked: list[Ranked] = []
         for key in keys:
             document = documents[key][1]
-            total = 0.0
-            for word, weights in weighed:
-                shape = document.get(word)
-                if shape is not None:
-                    total += weights[shape]
-            ranked.append((-total, key))
-        return ranked
+            total = sum(weights[document[word]] for word, weights in weighed if word in document)
+            if total:
+                ranked.append((-total, key))
+        return nsmallest(limit, ranked)
 
 
 _END: tuple[float, list[list[Any]]] = (0.0, [[]])
