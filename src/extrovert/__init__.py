@@ -9,8 +9,10 @@ from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.index import Index
+from extrovert.context.query import Hit
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.schedule import Tick
+from extrovert.context.search import Search
 from extrovert.context.shape import First, Shape, Steps, when
 from extrovert.context.spans import Session, Sliding, Tumbling
 from extrovert.context.stream import Stream
@@ -33,7 +35,9 @@ from extrovert.core.errors import (
     TurnError,
 )
 from extrovert.core.event import Arrival
+from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
@@ -50,8 +54,10 @@ __all__ = [
     "Csv",
     "DeclarationError",
     "Effect",
+    "Embedder",
     "ExtrovertError",
     "First",
+    "Hit",
     "Index",
     "InputError",
     "Lines",
@@ -63,6 +69,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Search",
     "Session",
     "Shape",
     "Sliding",
@@ -78,6 +85,7 @@ __all__ = [
     "TurnError",
     "View",
     "Window",
+    "WordLlama",
     "aggregates",
     "before",
     "between",

@@ -12,6 +12,7 @@ from extrovert import (
     Arrival,
     Change,
     Csv,
+    Hit,
     Lines,
     Parquet,
     Record,
@@ -111,6 +112,7 @@ bookings = app.table("bookings", Booking, key=Booking.booking_id, turns_own=[Boo
 by_name = app.table("by_name", Flight, key="flight_id")
 by_route = flights.index(Flight.origin, Flight.destination)
 to = flights.index(Flight.destination)
+find = app.search("find", over=flights, text=[Flight.origin, Flight.destination])
 by_departure = flights.range_index(Flight.destination, Flight.departs_at)
 
 
@@ -169,6 +171,9 @@ async def rebook(turn: Turn, case: Disruption) -> None:
     assert_type(flights["F1"], Flight)
     assert_type(disrupted[17].flight.departs_at, datetime)
     assert_type(to["ORD"], tuple[Flight, ...])
+    hits = find.search("Chicago", limit=3, where={Flight.origin: "EWR"})
+    assert_type(hits, list[Hit[Flight]])
+    assert_type(find.search("Chicago", where=lambda flight: flight.cancelled)[0].row, Flight)
 
 
 @app.agent(wakes_on=flights, when=lambda flight: flight.cancelled, rest=timedelta(seconds=1))

@@ -34,6 +34,8 @@ flights = app.table("flights", Flight, key=Flight.flight_id)
 bookings = app.table("bookings", Booking, key=Booking.booking_id)
 told = app.stream("told", Rebooking, key=Rebooking.flight_id)
 to = flights.index(Flight.destination)
+find = app.search("find", over=flights, text=Flight.destination)
+like = app.search("like", over=flights, text=Flight.destination, embedder="wordllama")  # error: reportArgumentType
 to_with = flights.index(Flight.destination, Flight.delay_minutes)
 oops = app.table("oops", Flight, key=Flight.flight)  # error: reportAttributeAccessIssue
 odd = flights.index(Flight.origin)  # error: reportAttributeAccessIssue
@@ -71,6 +73,9 @@ async def rebook(turn: Turn, flight: Flight) -> None:
     flights.get(17)  # error: reportArgumentType
     bookings["B1"]  # error: reportArgumentType
     to[17]  # error: reportArgumentType
+    find.search("Chicago", where=lambda flight: flight.delay > 5)  # error: reportAttributeAccessIssue
+    find.search("Chicago")[0].row.delay  # error: reportAttributeAccessIssue
+    find.search(17)  # error: reportArgumentType
     to_with["ORD"]  # error: reportArgumentType
     to_with.count(("ORD", "late"))  # error: reportArgumentType
     flights.as_of(17, turn.now())  # error: reportArgumentType

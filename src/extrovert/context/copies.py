@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from extrovert.context.history import HistoryState, Version, answer
 from extrovert.context.index import CountState, IndexState
 from extrovert.context.interval import Interval
+from extrovert.context.query import Query
 from extrovert.context.range_index import RangeCountState, RangeIndexState, keys_in
 from extrovert.context.reads import Readable
+from extrovert.context.search_state import SearchState
 from extrovert.context.sizes import SizeState
 from extrovert.context.table import TableState, WholeTable
 from extrovert.context.view import ViewState
@@ -46,7 +48,7 @@ class Copy:
         self.histories: dict[tuple[HistoryState, Any], list[Version]] = {}
         self.horizons: dict[HistoryState, int | None] = {}
 
-    def look(self, of: Readable, selector: Any) -> Seen:
+    def look(self, of: Readable, selector: Any) -> Seen:  # noqa: C901 -- one case for each kind
         """The value and token that `of` had at `selector`."""
         match of:
             case TableState():
@@ -69,6 +71,8 @@ class Copy:
             case HistoryState():
                 key, at_us = selector
                 return answer(self.versions(of, key), at_us, self._since_us(of), of.ttl_us)
+            case SearchState():
+                return self._found(of, selector)
             case WholeTable():
                 return self._whole(of.table)
             case _:
@@ -119,6 +123,13 @@ class Copy:
         kept = self.rows.get(table, {})
         came = sum(key in table.rows for key in kept)
         return len(table.rows) - came + sum(row is not None for row, _ in kept.values())
+
+    def _found(self, search: SearchState, query: Query) -> Seen:
+        kept = self.rows.get(search.table)
+        if not kept:
+            return search.look(query)
+        hits = search.find(query, {key: row for key, (row, _) in kept.items()})
+        return hits, tuple([(hit.key, self._row(search.table, hit.key)[1]) for hit in hits])
 
     def _whole(self, table: TableState) -> Seen:
         kept = self.rows.get(table)

@@ -16,6 +16,7 @@ from extrovert.context.flow import Flow
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.pattern import pattern_of
 from extrovert.context.schedule import Schedule, Tick, Timetable
+from extrovert.context.search import Search, text_fields
 from extrovert.context.seen import check_ids
 from extrovert.context.shape import Shape
 from extrovert.context.spans import Spans
@@ -26,6 +27,7 @@ from extrovert.context.view import View
 from extrovert.context.window import Window
 from extrovert.core.declaring import add, check_key, records
 from extrovert.core.errors import DeclarationError
+from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 
 __all__ = ["Declarations"]
@@ -259,6 +261,14 @@ class Declarations:
         stream = self.stream(name, Tick, key="schedule")
         stream.made_by = f"schedule `{name}`"
         return stream
+
+    def search(self, name: str, *, over: Table[K, R], text: Any, embedder: Embedder | None = None) -> Search[K, R]:
+        """Declares a search over a table's rows: `text` is the field or fields that hold what they say.
+
+        With an `embedder`, such as `WordLlama()`, rows are found by what they mean as well as by their words.
+        """
+        search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
+        return add(self._operators, "search", name, search)
 
 
 def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:

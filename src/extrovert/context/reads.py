@@ -7,7 +7,7 @@ token; the token stays the same exactly as long as looking again would give the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -120,6 +120,10 @@ class Scope:
     def count(self, table: str, of: Readable, selector: Any, _matches: Callable[[Any], bool]) -> int:
         """How many rows of `table` there are at `selector`."""
         return self.look(of, selector)
+
+    def written(self, _table: str) -> Mapping[Any, Any]:
+        """The rows of `table` that the reader has written itself, by key (None: deleted)."""
+        return {}
 
 
 class _Current:

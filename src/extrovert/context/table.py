@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import compress
 from operator import attrgetter, is_, ne
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from extrovert.context.history import Beyond, HistoryState
 from extrovert.context.index import Index, IndexState
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from extrovert.context.shards import Border
     from extrovert.context.view import ViewState
 
-__all__ = ["Fold", "Listener", "Table", "TableState", "field_name"]
+__all__ = ["Fold", "Listener", "Table", "TableIndex", "TableState", "field_name"]
 
 K = TypeVar("K")
 R = TypeVar("R", bound=Record)
@@ -182,6 +182,22 @@ class Table(Generic[K, R]):
         return names
 
 
+class TableIndex(Protocol):
+    """What finds the rows of a table, and follows it: told of each row before it is written."""
+
+    name: str
+
+    @property
+    def watched(self) -> bool: ...
+
+    @property
+    def place_of(self) -> Callable[[Any], Any]: ...
+
+    def move(self, key: Any, old: Any, new: Any) -> None: ...
+
+    def add(self, keys: Sequence[Any], rows: Sequence[Any], /) -> None: ...
+
+
 class TableState(Readable):
     """The rows of a table in one live context. The token of a row is the offset that wrote it; 0 where there is none.
 
@@ -212,7 +228,7 @@ class TableState(Readable):
         self.key_of = declared.key_of
         self.rows: dict[Any, Any] = {}
         self.versions: dict[Any, int] = {}
-        self.indexes = [_index_state(index, self) for index in declared.indexes]
+        self.indexes: list[TableIndex] = [_index_state(index, self) for index in declared.indexes]
         self.views: list[ViewState] = []
         self.listeners: list[Listener] = []
         self.by_turns: set[Any] = set()

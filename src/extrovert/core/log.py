@@ -21,6 +21,7 @@ __all__ = [
     "Decided",
     "EffectMoved",
     "EffectStep",
+    "Embedded",
     "Emit",
     "Ended",
     "Entry",
@@ -152,8 +153,8 @@ class Answered(_Part, tag="answered", tag_field="kind"):
 class ReadNote(_Part):
     """One read of a decision: what it read and the version that it saw.
 
-    `kind` is row, index, count, range, view, table or before. The version is the offset of the change that brought
-    what was seen (0: nothing there), the size for a count, the truth for before.
+    `kind` is row, index, count, range, search, view, table or before. The version is the offset of the change that
+    brought what was seen (0: nothing there), the size for a count, the truth for before.
     """
 
     kind: str
@@ -257,7 +258,21 @@ class EffectStep(_Part, tag="effects", tag_field="kind"):
     moves: list[EffectMoved]
 
 
-Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep
+class Embedded(_Part, tag="embedded", tag_field="kind"):
+    """Vectors for the rows at `keys` of what `search` searches, made by the embedder `model`.
+
+    `texts` are the fingerprints of the texts: a vector counts as long as its row has that text. A vector is base64 of
+    its parts, scaled to whole numbers from -127 to 127, one a byte; "" where the embedder could make none.
+    """
+
+    search: str
+    model: str
+    keys: list[Any]
+    texts: list[str]
+    vectors: list[str]
+
+
+Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

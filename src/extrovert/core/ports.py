@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from extrovert.core.event import Arrival, Batch
 from extrovert.core.log import Entry, Position
 
-__all__ = ["LiveSource", "SavedRow", "Store", "TimedSource"]
+__all__ = ["Embedder", "LiveSource", "SavedRow", "Store", "TimedSource"]
 
 SavedRow = tuple[str, Any, int, bool, bytes]
 """A row in a snapshot: its table, key and version, whether a turn wrote it last, and the row as JSON."""
@@ -92,4 +92,23 @@ class LiveSource(Protocol):
         It is called in a thread of its own, and may wait a little. The same position gives the same records again. What
         it raises is said in a dead letter, and it is asked again later.
         """
+        ...
+
+
+class Embedder(Protocol):
+    """Gives texts vectors that are near where the meanings are.
+
+    The vector of a text must always be the same, and come without waiting for anything outside: that of a query is
+    made while it is answered. `embed` is also called in a thread. Vectors are logged under `name`, so a change of the
+    model must be one of its name.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def embed(self, texts: Sequence[str], /) -> Sequence[Sequence[float]]:
+        """One vector for each of the texts."""
         ...

@@ -23,6 +23,7 @@ from extrovert.core.record import Record
 from extrovert.engine.calls import Calls, Outcome
 from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
+from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
@@ -89,6 +90,7 @@ class Engine:
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
         self.calls = Calls(declared.answerers(self.settings.seed))
+        self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self._timed: list[tuple[int, str, tuple[str, int], Call]] = []
         self._outcomes: list[Outcome] = []
@@ -163,6 +165,7 @@ class Engine:
         """
         await self.inflow.close()
         await self.calls.close()
+        await self.embedding.close()
         while self._effects:
             await asyncio.wait(self._effects)
         self._take_outcomes()
@@ -188,6 +191,7 @@ class Engine:
     def quiet(self) -> bool:
         """Whether nothing is under way: no turn, no call, no effect."""
         busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._ready or self._timed
+        busy = busy or self.embedding.busy
         return not busy and self.performing.idle
 
     def nudge(self) -> None:
@@ -237,6 +241,7 @@ class Engine:
             self.intake.arrivals(*arrivals)
         self.inflow.instant()
         if self.settings.acting:
+            self.embedding.step(now_us)
             self._act(now_us)
         if self.at_instant is not None:
             self.at_instant()
@@ -256,7 +261,7 @@ class Engine:
         """When something is due next; None where nothing is known to be."""
         if not self.settings.acting:
             return None
-        moments = [self.feeding.next_us(), self.turning.next_us()]
+        moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
         if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
             moments.append(self.performing.next_us())
         if self._timed:
@@ -358,7 +363,7 @@ class Engine:
             delay_s = self.clock.real_s(until_us - self.clock.now_us())
             timer = asyncio.get_running_loop().call_later(delay_s, self._signal.set)
         try:
-            if not (self._outcomes or self._moves or self._stopping):
+            if not (self._outcomes or self._moves or self.embedding.ready or self._stopping):
                 await self._signal.wait()
         finally:
             if timer is not None:

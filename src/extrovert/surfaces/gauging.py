@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from extrovert.context.index import IndexState
+from extrovert.context.range_index import RangeIndexState
 from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
 from extrovert.core.time import from_us
@@ -90,7 +92,8 @@ def _resident() -> int | None:
 
 
 def _table(state: TableState) -> TableGauge:
-    indexes = [IndexGauge(index.name, index_bytes(index)) for index in state.indexes]
+    kinds = (IndexState, RangeIndexState)
+    indexes = [IndexGauge(index.name, index_bytes(index)) for index in state.indexes if isinstance(index, kinds)]
     return TableGauge(state.name, len(state.rows), table_bytes(state), indexes)
 
 

@@ -15,6 +15,7 @@ from extrovert.core.log import (
     Body,
     Decided,
     EffectStep,
+    Embedded,
     Emit,
     Ended,
     Entry,
@@ -33,7 +34,7 @@ from extrovert.stores.sqlite import SqliteStore
 
 __all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
 
-VERSIONED = frozenset({"row", "as_of", "index", "range", "view", "table"})
+VERSIONED = frozenset({"row", "as_of", "index", "range", "search", "view", "table"})
 MANY = 1_000
 ENDS = frozenset({"settled", "failed", "withdrawn"})
 
@@ -234,6 +235,8 @@ class _Teller:
             by = f"decision `{body.turn}`"
         elif isinstance(body, Retried):
             by = f"dead letter {body.letter}, taken up again"
+        elif isinstance(body, Embedded):
+            by = f"vectors for search `{body.search}`"
         elif isinstance(body, Passed):
             by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)

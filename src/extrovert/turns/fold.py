@@ -11,6 +11,7 @@ import msgspec
 
 from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
+from extrovert.context.search_state import SearchState
 from extrovert.context.seen import Seen
 from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
@@ -24,6 +25,7 @@ from extrovert.core.log import (
     Dead,
     Decided,
     EffectStep,
+    Embedded,
     Ended,
     Entry,
     Events,
@@ -134,6 +136,8 @@ class Fold:
                 self.retried(body, offset, at_us)
             case Passed():
                 self.passed(offset, at_us)
+            case Embedded():
+                self.embedded(body, offset, at_us)
             case Dead():
                 pass
 
@@ -184,6 +188,13 @@ class Fold:
         if self.context.spoiled:
             self.spoiled += self.context.spoiled
             self.context.spoiled = []
+
+    def embedded(self, body: Embedded, offset: int, at_us: int) -> None:
+        """Rows that a search waited for have their vectors."""
+        search = self.context.operators.get(body.search)
+        if isinstance(search, SearchState):
+            search.embedded(body.model, body.keys, body.texts, body.vectors)
+            self.settle(offset, at_us)
 
     def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)

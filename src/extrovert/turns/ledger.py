@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from extrovert.context.interval import Interval
+from extrovert.context.query import Query
 from extrovert.context.reads import Readable, ReadSet
 from extrovert.core.log import ReadNote
 
@@ -30,6 +31,8 @@ def newer(token: Any, offset: int) -> bool:
 
 def _plain(selector: Any) -> Any:
     """A selector as JSON shows it."""
+    if isinstance(selector, Query):
+        return selector.plain()
     return list(selector) if isinstance(selector, Interval) else selector
 
 
@@ -37,6 +40,6 @@ def _version(of: Readable, token: Any) -> Any:
     """A token as the ledger shows it: the offset of the latest change in what was seen."""
     if of.kind == "index":
         return max(token) if token else 0
-    if of.kind == "range":
+    if of.kind in ("range", "search"):
         return max((version for _, version in token), default=0)
     return token

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from extrovert.context.copies import Copy
@@ -67,6 +67,9 @@ class TurnScope(Scope):
         if isinstance(of, RangeIndexState):
             return sorted(kept, key=of.entry_of, reverse=selector.descending)
         return sorted(kept, key=state.key_of)
+
+    def written(self, table: str) -> Mapping[Any, Any]:
+        return self.writes.get(table, {})
 
     def count(self, table: str, of: Readable, selector: Any, matches: Callable[[Any], bool]) -> int:
         size: int = self.look(of, selector)

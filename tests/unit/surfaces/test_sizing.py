@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from extrovert import App, Record
+from extrovert.context.index import IndexState
+from extrovert.context.range_index import RangeIndexState
 from extrovert.core.ids import canonical
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.sizing import index_bytes, size_of, table_bytes, view_bytes
@@ -76,6 +78,7 @@ def test_tables_indexes_and_views_are_estimated_apart() -> None:
     for what in ("site", "celsius"):
         with_index, world = taken(**{what: True})
         (index,) = world.engine.shard.fold.context.tables["readings"].indexes
+        assert isinstance(index, IndexState | RangeIndexState)
         assert index_bytes(index) == pytest.approx(with_index - plain, rel=0.3)
     with_view, world = taken(view=True)
     assert view_bytes(world.engine.shard.fold.context.views["hot"]) == pytest.approx(with_view - plain, rel=0.3)
