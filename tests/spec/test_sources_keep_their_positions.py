@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from extrovert import App, Arrival
+from extrovert import App, Arrival, Record
 from extrovert.connectors.replay import Replay
 from extrovert.core.log import Events
 from extrovert.core.time import to_us
@@ -93,3 +94,24 @@ async def test_a_deletion_deletes_its_row(tmp_path: Path) -> None:
     assert host.row(flights, "F0") is None
     await host.settle()
     assert host.row(flights, "F0") == Flight("F0", delay_minutes=16)
+
+
+async def test_a_record_that_the_log_could_not_give_back_is_a_dead_letter(tmp_path: Path) -> None:
+    class Heat(Record):
+        place: str
+        celsius: float
+
+    made = App("heat")
+    heats = made.table("heats", Heat, key=Heat.place)
+    wrong: Any = "hot"
+    arrivals = [Heat("a", 1.0), Heat("b", float("nan")), Heat("c", wrong), Heat("d", 2.0)]
+    made.source(Replay("probe", lambda: iter([Arrival(to_us(START), "heats", heat) for heat in arrivals])))
+    host = Host(made, tmp_path / "log")
+    await host.settle()
+    assert sorted(host.fold.context.tables[heats.name].rows) == ["a", "d"]
+    assert [letter.cause for letter in host.dead_letters()] == [
+        "not a record of this stream: Expected `float`, got `null` - at `$.celsius`",
+        "not a record of this stream: Expected `float`, got `str` - at `$.celsius`",
+    ]
+    host.crash()
+    assert sorted(host.fold.context.tables[heats.name].rows) == ["a", "d"]

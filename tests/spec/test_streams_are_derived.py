@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import TypeIs
 
 from extrovert import App, DeclarationError, Record, Turn
+from extrovert.surfaces.retrying import retry
 from extrovert.testing import World
 from tests.hosts import Host, replayed
 from tests.picture import picture
@@ -145,3 +146,26 @@ def test_a_filter_narrows_the_type() -> None:
     flow = events.filter(is_delayed).map(by_airport)
     assert [made.airport for made in flow.of("events", Delayed("JFKBOS1", 1))] == ["JFK"]
     assert list(flow.of("events", Cancelled("JFKBOS1"))) == []
+
+
+async def test_a_failed_wake_on_a_derived_stream_can_be_taken_up_again(tmp_path: Path) -> None:
+    made = App("airport")
+    source = made.stream("source", Delayed, key=Delayed.flight_id)
+    long = made.stream("long", Gone, key=Gone.airport, source=source.filter(is_long).map(by_airport))
+    told = made.table("told", Gone, key=Gone.airport)
+    broken = [True]
+
+    @made.agent(wakes_on=long, max_tries=1)
+    async def tell(turn: Turn, event: Gone) -> None:
+        if broken[0]:
+            raise ValueError("the line is dead")
+        turn.put(told, event)
+
+    host = Host(made, tmp_path / "log")
+    await host.send(source, Delayed("JFKBOS1", 90))
+    letter = next(entry.offset for entry in host.entries() if entry.kind == "dead")
+    broken[0] = False
+    assert retry(host.engine, host.store, [letter]) == [(letter, "")]
+    await host.settle()
+    assert host.row(told, "JFK") == Gone("JFK", "JFKBOS1", 90)
+    assert picture(replayed(host)) == picture(host.fold)

@@ -64,7 +64,8 @@ class Dead(_Part, tag="dead", tag_field="kind"):
     """A dead letter: something that could not be applied, with its cause.
 
     `raw` is what came in, as text or, where `encoding` says so, as base64; `line` is its place in what was sent.
-    Where a table could not fold an event, `event` is its offset. A wake that failed for good has `agent` and `key`.
+    Where a table could not fold an event, `event` is its offset. A wake that failed for good has `agent` and `key`, and
+    the (offset, event) pairs that it saw where these are not in the log, since they follow from others.
     """
 
     stream: str
@@ -77,6 +78,7 @@ class Dead(_Part, tag="dead", tag_field="kind"):
     turn: str = ""
     agent: str = ""
     key: Any = None
+    events: list[tuple[int, msgspec.Raw]] = []
 
 
 class Retried(_Part, tag="retried", tag_field="kind"):

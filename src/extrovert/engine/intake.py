@@ -244,6 +244,7 @@ class Intake:
         since_us = self.shard.options.wall_us()
         report = Report(0, [])
         good: list[Arrival] = []
+        decode = self._decoders[stream.name].decode
         for arrival in arrivals:
             if arrival.spoilt is not None:
                 self.spoilt(stream.name, source, arrival.spoilt)
@@ -252,12 +253,12 @@ class Intake:
             try:
                 if arrival.data is not None:
                     self.check(stream, arrival.data)
+                    decode(_encoder.encode(arrival.data))  # what would not come back, such as NaN, is not logged
                 good.append(arrival)
-            except (InputError, AttributeError) as error:
+            except (InputError, AttributeError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
                 cause = error.cause if isinstance(error, InputError) else f"not a record of this stream: {error}"
-                self.shard.bury(
-                    dead_letter(stream.name, _encoder.encode(arrival.data), cause, source=source, line=arrival.line)
-                )
+                raw = repr(arrival.data).encode()
+                self.shard.bury(dead_letter(stream.name, raw, cause, source=source, line=arrival.line))
                 report.rejected.append((arrival.line or 0, cause))
         if stream.id:
             fresh = self._fresh(stream, source, [arrival.data for arrival in good])

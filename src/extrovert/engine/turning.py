@@ -394,6 +394,5 @@ class Turning:
         about = (turn.id, agent.name, str(turn.key))
         shard.log(body, lambda offset: self.fold.ended(body, offset, shard.now_us), about=about)
         if outcome != "gone":
-            shard.bury(
-                Dead(stream=turn.wake.on, cause=f"{outcome}: {cause}", turn=turn.id, agent=agent.name, key=turn.key)
-            )
+            why, events = f"{outcome}: {cause}", self.fold.derived_events(turn)
+            shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))

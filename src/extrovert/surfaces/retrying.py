@@ -67,7 +67,7 @@ def _retried(engine: Engine, store: SqliteStore, letter: Letter | None) -> str:
     if dead.agent:
         if dead.agent not in engine.shard.fold.agents:
             return f"there is no agent `{dead.agent}` any more"
-        engine.shard.take_up(letter.offset, dead, _seen_by(store, dead.turn))
+        engine.shard.take_up(letter.offset, dead, dead.events or _seen_by(store, dead.turn))
         return ""
     try:
         # An event that a table could not fold has been in the log, and so would count as a duplicate of itself.

@@ -18,6 +18,7 @@ from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
+from extrovert.core.ids import canonical
 from extrovert.core.log import (
     Answered,
     Attempted,
@@ -281,6 +282,12 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
+
+    def derived_events(self, turn: Running) -> list[tuple[int, msgspec.Raw]]:
+        """The events that a turn saw, where the log does not hold them, since they follow from others."""
+        if turn.agent.source != "stream" or not self.streams[turn.agent.on].made_by:
+            return []
+        return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]
 
     def home(self, turn: Running) -> Any:
         """The shard of what woke a turn."""
