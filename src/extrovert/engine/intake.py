@@ -244,6 +244,7 @@ class Intake:
         since_us = self.shard.options.wall_us()
         report = Report(0, [])
         good: list[Arrival] = []
+        raws: list[msgspec.Raw] = []
         decode = self._decoders[stream.name].decode
         for arrival in arrivals:
             if arrival.spoilt is not None:
@@ -251,10 +252,12 @@ class Intake:
                 report.rejected.append((arrival.spoilt.line or 0, arrival.spoilt.cause))
                 continue
             try:
+                raw = _encoder.encode(arrival.data)
                 if arrival.data is not None:
                     self.check(stream, arrival.data)
-                    decode(_encoder.encode(arrival.data))  # what would not come back, such as NaN, is not logged
+                    decode(raw)  # what would not come back, such as NaN, is not logged
                 good.append(arrival)
+                raws.append(msgspec.Raw(raw))
             except (InputError, AttributeError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
                 cause = error.cause if isinstance(error, InputError) else f"not a record of this stream: {error}"
                 raw = repr(arrival.data).encode()
@@ -263,8 +266,7 @@ class Intake:
         if stream.id:
             fresh = self._fresh(stream, source, [arrival.data for arrival in good])
             report.duplicates += fresh.count(False)
-            good = list(compress(good, fresh))
-        raws = [msgspec.Raw(_encoder.encode(arrival.data)) for arrival in good]
+            good, raws = list(compress(good, fresh)), list(compress(raws, fresh))
         keys = None
         if any(arrival.data is None for arrival in good):
             keys = [a.key if a.data is None else stream.key_of(a.data) for a in good]
