@@ -11,9 +11,9 @@ from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent
 from extrovert.engine.shard import Shard
 from extrovert.turns.running import HOLD, Running
-from extrovert.turns.waits import ApprovalAsked
+from extrovert.turns.waits import Approval, ApprovalAsked
 
-__all__ = ["Bounds", "hold_asked"]
+__all__ = ["Bounds", "hold_asked", "said_of_hold"]
 
 
 class Bounds:
@@ -70,3 +70,11 @@ def hold_asked(turn: Running, cause: str) -> AskSent:
     times = sum(place[0] == HOLD for place in turn.answers)
     what = msgspec.Raw(canonical(f"{turn.id} has come to its bound: {cause}. May it go on?"))
     return AskSent(HOLD, times, "person", msgspec.Raw(canonical(ApprovalAsked(what))), "approval")
+
+
+def said_of_hold(turn: Running) -> Approval | None:
+    """What a person has said of a turn that was held, if nothing has come of it yet."""
+    for place, answer in turn.answers.items():
+        if place[0] == HOLD and answer.offset == turn.trail[-1]:
+            return msgspec.json.decode(answer.value, type=Approval)
+    return None

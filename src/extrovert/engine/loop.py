@@ -194,7 +194,7 @@ class Engine:
         effect."""
         fold = self.shard.fold
         busy = len(fold.running) > len(fold.parked) or self.calls.outstanding or self._effects or self._ready
-        busy = busy or self.turning.more or self.embedding.busy
+        busy = busy or self.turning.busy or self.embedding.busy
         return not busy and self.performing.idle
 
     def nudge(self) -> None:

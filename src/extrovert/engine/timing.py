@@ -15,7 +15,7 @@ from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
 __all__ = ["Timing", "end_of_wait", "time_ran_out"]
 
 FEW = 64
-_Due = tuple[int, str, tuple[str, int], Call]
+_Due = tuple[int, str, tuple[str, int], int, Call]
 
 
 class Timing:
@@ -25,25 +25,27 @@ class Timing:
         self._wanted = wanted
         self._due: list[_Due] = []
         self._look_at = FEW
+        self._number = 0
 
     def add(self, due_us: int, call: Call) -> None:
         """`call` is answered at `due_us`."""
         if len(self._due) >= self._look_at:
-            self._due = [due for due in self._due if self._wanted(due[3])]
+            self._due = [due for due in self._due if self._wanted(due[-1])]
             heapify(self._due)
             self._look_at = FEW + 2 * len(self._due)
-        heappush(self._due, (due_us, call.turn, call.place, call))
+        self._number += 1
+        heappush(self._due, (due_us, call.turn, call.place, self._number, call))
 
     def next_us(self) -> int | None:
         """The moment of the next answer."""
-        while self._due and not self._wanted(self._due[0][3]):
+        while self._due and not self._wanted(self._due[0][-1]):
             heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def take(self, now_us: int) -> Call | None:
         """The next call whose moment has come."""
         next_us = self.next_us()
-        return heappop(self._due)[3] if next_us is not None and next_us <= now_us else None
+        return heappop(self._due)[-1] if next_us is not None and next_us <= now_us else None
 
 
 def end_of_wait(request: Request) -> int | None:

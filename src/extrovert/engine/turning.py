@@ -11,20 +11,20 @@ from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
 from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
-from extrovert.core.ids import canonical
-from extrovert.core.log import Answered, AskSent, Attempted, Emit
+from extrovert.core.log import Answered, AskSent, Attempted
 from extrovert.engine.admitting import Admitting
-from extrovert.engine.bounding import Bounds, hold_asked
+from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
+from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.ledger import named, newer
-from extrovert.turns.mail import address_of
+from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.turn import Turn
-from extrovert.turns.waits import Approval, Awaited
+from extrovert.turns.waits import Approval
 
 __all__ = ["Turning"]
 
@@ -69,6 +69,11 @@ class Turning:
                 self._take_mail()
             self.more = self._admit() or bool(self.fold.mail.came)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is a turn to be looked at soon."""
+        return self.more or bool(self.stale) or bool(self.fold.context.touched)
+
     def next_us(self) -> int | None:
         """The earliest time at which `step` has something to do that is known now; None: nothing is."""
         if self.more:
@@ -84,21 +89,23 @@ class Turning:
         """The answer to `call` came."""
         self.answer(call.turn, call.place, answer)
 
-    def answer(self, name: str, place: Place, answer: msgspec.Raw) -> bool:
-        """What the turn of this name asked has its answer. False where nobody waits for it any more."""
+    def answer(self, name: str, place: Place, answer: msgspec.Raw) -> None:
+        """What the turn of this name asked has its answer; one that nobody waits for any more is dropped."""
         turn = self.fold.running.get(name)
         if turn is None or place not in turn.calls:
-            return False
-        shard = self.shard
-        body = Answered(turn.id, place[0], place[1], answer)
-        shard.log(body, lambda offset: self.fold.answered(body, offset, shard.now_us))
+            return
+        self.remember(turn, place, answer)
         if place[0] == HOLD:
             self._released(turn, msgspec.json.decode(answer, type=Approval))
         elif turn.suspended is not None:
             self._resume(turn, turn.suspended)
         elif not (turn.positions and turn.calls):  # a guarded turn waits for all that was in flight
             self._attempt(turn, "answered")
-        return True
+
+    def remember(self, turn: Running, place: Place, answer: msgspec.Raw) -> None:
+        """Logs an answer; the turn does not go on yet."""
+        body = Answered(turn.id, place[0], place[1], answer)
+        self.shard.log(body, lambda offset: self.fold.answered(body, offset, self.shard.now_us))
 
     def ask_failed(self, call: Call, error: Exception) -> None:
         """`call` ended with an error instead of an answer."""
@@ -114,6 +121,8 @@ class Turning:
             self._bounds.begin(turn)
             if turn.retry_at_us is not None:
                 self.retrying[turn] = None
+            elif (said := said_of_hold(turn)) is not None:
+                self._released(turn, said)
             elif not turn.held:
                 self._recover(turn)
 
@@ -187,15 +196,8 @@ class Turning:
         """Answers those who wait for an event that has come."""
         came, self.fold.mail.came = self.fold.mail.came, {}
         for turn in sorted(came, key=lambda turn: turn.order):
-            while (place := self._mail_for(turn)) is not None:
-                self.answer(turn.id, *place)
-
-    def _mail_for(self, turn: Running) -> tuple[Place, msgspec.Raw] | None:
-        """An ask of a turn for which an event has come, and that event."""
-        for place, (sent, _) in turn.calls.items():
-            if sent.kind == "next" and (waiting := turn.inbox[address_of(sent)]):
-                return place, msgspec.Raw(canonical(waiting[0][1]))
-        return None
+            while (found := mail_for(turn)) is not None:
+                self.answer(turn.id, *found)
 
     # ---- running an attempt
 
@@ -312,13 +314,13 @@ class Turning:
             attempt=turn.attempt,
             why=why,
             changed=stale,
-            asks=[_sent(question) for question in new],
+            asks=[sent(question) for question in new],
             joined=[place[0] for place in asked if place in turn.calls],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,
             saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
-            emits=[emit for question in new if (emit := _emit(question)) is not None],
+            emits=[emit for question in new if (emit := emitted(question)) is not None],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
         if new or gone or stale or body.refused:
@@ -391,16 +393,3 @@ class Turning:
             return
         self.retrying[turn] = None
         fail(self.shard, turn, cause, error)
-
-
-def _sent(question: Question) -> AskSent:
-    request, (digest, occurrence) = question.request, question.place
-    return AskSent(digest, occurrence, request.model, msgspec.Raw(request.about_json), request.kind)
-
-
-def _emit(question: Question) -> Emit | None:
-    """The event that goes out with a question to whoever listens on a stream."""
-    about = question.request.about
-    if not isinstance(about, Awaited) or not about.to:
-        return None
-    return Emit(about.to, about.event_key, about.event)

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
+
 from extrovert.core.errors import TurnError
+from extrovert.core.log import AskSent, Emit
 from extrovert.turns.request import Question, Request
+from extrovert.turns.waits import Awaited
 
 if TYPE_CHECKING:
     from extrovert.turns.turn import Turn
 
-__all__ = ["Asking", "Gathering", "parts_of", "questions_of"]
+__all__ = ["Asking", "Gathering", "emitted", "parts_of", "questions_of", "sent"]
 
 Part = Coroutine[Any, Any, Any]
 
@@ -90,3 +94,17 @@ def parts_of(given: Sequence[Any]) -> list[Part]:
                 f"`turn.gather` was given a {type(one).__name__}; give it what you would await: turn.ask(…)."
             )
     return list(given)
+
+
+def sent(question: Question) -> AskSent:
+    """The question as the log keeps it."""
+    request, (digest, occurrence) = question.request, question.place
+    return AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind)
+
+
+def emitted(question: Question) -> Emit | None:
+    """The event that goes out with a question to whoever listens on a stream."""
+    about = question.request.about
+    if not isinstance(about, Awaited) or not about.to:
+        return None
+    return Emit(about.to, about.event_key, about.event)

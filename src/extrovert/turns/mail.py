@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent
+from extrovert.turns.request import Place
 from extrovert.turns.running import Running
 from extrovert.turns.waits import Awaited
 
-__all__ = ["Mail", "address_of"]
+__all__ = ["Mail", "address_of", "mail_for"]
 
 Address = tuple[str, Any]
 _awaited = msgspec.json.Decoder(Awaited)
@@ -21,6 +23,14 @@ def address_of(sent: AskSent) -> Address:
     """The stream and key (None: any) whose next event an ask of the kind next waits for."""
     awaited = _awaited.decode(sent.request)
     return awaited.stream, awaited.key
+
+
+def mail_for(turn: Running) -> tuple[Place, msgspec.Raw] | None:
+    """An ask of a turn for which an event has come, and that event."""
+    for place, (sent, _) in turn.calls.items():
+        if sent.kind == "next" and (waiting := turn.inbox[address_of(sent)]):
+            return place, msgspec.Raw(canonical(waiting[0][1]))
+    return None
 
 
 class Mail:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -49,7 +48,6 @@ class Approval(Record, omit_defaults=True):
     granted: bool
     by: str = ""
     note: str = ""
-    at: datetime | None = None
 
     def __bool__(self) -> bool:
         return self.granted
