@@ -14,7 +14,7 @@ from extrovert.core.log import AskSent, Position, Wake
 from extrovert.core.ports import SavedRow, Store
 from extrovert.engine.declared import Declared
 from extrovert.turns.fold import Fold
-from extrovert.turns.outbox import Pending
+from extrovert.turns.outbox import OutboxState
 from extrovert.turns.request import Answer
 from extrovert.turns.running import Running
 
@@ -59,7 +59,7 @@ class _Snapshot(msgspec.Struct):
     views: dict[str, list[tuple[Any, int]]]
     books: dict[str, _Book]
     running: list[_Turn]
-    outbox: list[Pending]
+    outbox: OutboxState
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
 
@@ -116,7 +116,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         views={name: list(view.versions.items()) for name, view in context.views.items()},
         books=books,
         running=[_turn(turn, raw) for turn in fold.running.values()],
-        outbox=list(fold.outbox.pending.values()),
+        outbox=fold.outbox.save(),
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
     )
@@ -171,7 +171,7 @@ def _restore(fold: Fold, shot: _Snapshot, store: Store) -> None:
     for turn in shot.running:
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
-    fold.outbox.pending.update((pending.key, pending) for pending in shot.outbox)
+    fold.outbox.load(shot.outbox)
     _compare(fold)
 
 
