@@ -25,6 +25,10 @@ class Store(Protocol):
         """The entries with offsets from `since` on, in order."""
         ...
 
+    def end(self) -> int:
+        """The offset after the last entry; the first is 1."""
+        ...
+
     def save_snapshot(
         self,
         offset: int,
@@ -42,6 +46,10 @@ class Store(Protocol):
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
         """The snapshot's offset and state."""
+        ...
+
+    def drop_snapshot(self) -> None:
+        """Takes the snapshot away, durably."""
         ...
 
     def snapshot_rows(self, table: str) -> Iterator[SavedRow]:

@@ -63,11 +63,14 @@ class _Snapshot(msgspec.Struct):
 def recover(declared: Declared, store: Store) -> tuple[Fold, int]:
     """The fold of the store's log, and the offset of the snapshot that it begins with (0: there is none).
 
-    A snapshot made by other folds or row types is passed over, and the log read whole. Raises `CorruptionError` where
-    the log does not fit the app.
+    A snapshot made by other folds or row types, or one that is ahead of its log, is passed over, and the log is read
+    whole. Raises `CorruptionError` where the log does not fit the app.
     """
     fold = declared.fold()
     found = store.load_snapshot()
+    if found is not None and found[0] > store.end():
+        store.drop_snapshot()  # the log has lost its end, and what comes in its place is something else
+        found = None
     begins = 0
     if found is not None:
         shot = msgspec.json.decode(found[1], type=_Snapshot)

@@ -90,6 +90,10 @@ class SnapshotFile:
         """The state and the offset before which all is in it."""
         return self._connection.execute("SELECT offset, state FROM snapshots").fetchone()
 
+    def drop(self) -> None:
+        """Takes the snapshot away. Its rows go with the next one, which is whole."""
+        self._connection.execute("DELETE FROM snapshots")
+
     def size(self) -> tuple[int, int] | None:
         """The offset of the snapshot, and the bytes of the file."""
         found = self.load()

@@ -192,6 +192,9 @@ class SqliteStore:
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._snapshots.load()
 
+    def drop_snapshot(self) -> None:
+        self._snapshots.drop()
+
     def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
         return self._snapshots.rows(table)
 
