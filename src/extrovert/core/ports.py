@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from extrovert.core.event import Arrival, Batch
 from extrovert.core.log import Entry, Position
 
-__all__ = ["Embedder", "LiveSource", "SavedRow", "Store", "TimedSource"]
+__all__ = ["Embedder", "LiveSource", "SavedPlace", "SavedRow", "Store", "TimedSource"]
 
-SavedRow = tuple[str, Any, int, bool, bytes]
-"""A row in a snapshot: its table, key and version, whether a turn wrote it last, and the row as JSON."""
+SavedRow = tuple[Any, int, bool, bytes]
+"""A row in a snapshot: its key and version, whether a turn wrote it last, and what it is, as JSON."""
+
+
+class SavedPlace(NamedTuple):
+    """What is new at one place of a snapshot, such as a table: the rows written, and the keys of those that are gone.
+
+    With `whole`, the rows are all that there is at this place.
+    """
+
+    place: str
+    whole: bool
+    gone: Sequence[Any]
+    rows: Iterable[SavedRow]
 
 
 class Store(Protocol):
@@ -29,18 +41,10 @@ class Store(Protocol):
         """The offset after the last entry; the first is 1."""
         ...
 
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
+    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
         """Keeps the fold of all entries below `offset` in place of the snapshot before.
 
-        `rows` are those that are not in it yet, `gone` the (table, key) of those that went. What was there of
-        the tables that are `cleared` goes first (None: of all). It may be called from another thread than the rest.
+        What was there of places that are not named goes. It may be called from another thread than the rest.
         """
         ...
 
@@ -52,8 +56,8 @@ class Store(Protocol):
         """Takes the snapshot away, durably."""
         ...
 
-    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
-        """The rows of one table in the snapshot."""
+    def snapshot_rows(self, place: str) -> Iterator[SavedRow]:
+        """The rows of one place in the snapshot."""
         ...
 
     def set_meta(self, name: str, value: str) -> None:

@@ -1,22 +1,20 @@
 """Snapshots without stopping the loop: a cut is taken at once, and encoded and written beside it.
 
-Rows are immutable, so a cut only gathers those that were written since the last snapshot (the first gathers all). They
-are encoded in a thread that lets the loop go on after every few hundred. A cut is written only when the log up to it is
+Rows are immutable, so a cut only gathers what was written since the last snapshot (the first gathers all). It is
+encoded in a thread that lets the loop go on after every few hundred. A cut is written only when the log up to it is
 durable, so that a snapshot is never ahead of its log.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import msgspec
-
-from extrovert.core.ports import SavedRow, Store
+from extrovert.context.keeping import take
+from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
-from extrovert.engine.recovery import state_of
+from extrovert.engine.saved import state_of
 from extrovert.turns.fold import Fold
 
 __all__ = ["Cut", "Snapshots"]
@@ -29,32 +27,11 @@ class Cut:
         self.offset = fold.end
         self.since = since
         self.encode_state = state_of(declared, fold)
-        self._tables: list[tuple[str, dict[Any, Any], dict[Any, int], frozenset[Any]]] = []
-        self.gone: list[tuple[str, Any]] = []
-        self.cleared: list[str] = []
-        for name, table in fold.context.tables.items():
-            written, rows, versions = table.take_written(), table.rows, table.versions
-            if since and written is not None:
-                self.gone += [(name, key) for key in written if key not in rows]
-                rows = {key: rows[key] for key in written if key in rows}
-                versions = {key: versions[key] for key in rows}
-                self._tables.append((name, rows, versions, frozenset(table.by_turns.intersection(rows))))
-            else:
-                self.cleared.append(name)
-                self._tables.append((name, dict(rows), dict(versions), frozenset(table.by_turns)))
-
-    def rows(self) -> Iterator[SavedRow]:
-        """The rows that are not in the snapshot before."""
-        encode = msgspec.json.Encoder().encode
-        for name, rows, versions, by_turns in self._tables:
-            for key, row in rows.items():
-                yield name, key, versions[key], key in by_turns, encode(row)
+        self.places = take(fold.context, whole=not since)
 
     def save(self, store: Store) -> None:
         """Encodes and writes it."""
-        store.save_snapshot(
-            self.offset, self.encode_state(), self.rows(), self.gone, self.cleared if self.since else None
-        )
+        store.save_snapshot(self.offset, self.encode_state(), self.places)
 
 
 class Snapshots:

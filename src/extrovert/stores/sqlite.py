@@ -7,7 +7,7 @@ is documented in `docs/log.md`, so that other programs can read it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from extrovert.core.errors import CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedRow
+from extrovert.core.ports import SavedPlace, SavedRow
 from extrovert.stores.snapshots import SnapshotFile
 
 __all__ = ["Durability", "SqliteStore"]
@@ -179,15 +179,8 @@ class SqliteStore:
     def _snapshots(self) -> SnapshotFile:
         return SnapshotFile(None if self.path is None else self.path.with_name(SNAPSHOT))
 
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
-        self._snapshots.save(offset, state, rows, gone, cleared)
+    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
+        self._snapshots.save(offset, state, places)
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._snapshots.load()
@@ -195,8 +188,8 @@ class SqliteStore:
     def drop_snapshot(self) -> None:
         self._snapshots.drop()
 
-    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
-        return self._snapshots.rows(table)
+    def snapshot_rows(self, place: str) -> Iterator[SavedRow]:
+        return self._snapshots.rows(place)
 
     def tempo(self, since_us: int) -> list[tuple[str, int, int]]:
         """What was logged from this engine time on: (kind, entries, offsets that they took), by kind.
