@@ -30,7 +30,7 @@ from extrovert.engine.intake import Intake, Report
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
-from extrovert.engine.schema import check_schema, keep_schema
+from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
 from extrovert.engine.turning import Turning
@@ -71,6 +71,7 @@ class Engine:
         self.clock = clock
         self.settings = settings or Settings()
         check_schema(declared, store)
+        note_beginnings(declared, store)
         fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
         options = Options(

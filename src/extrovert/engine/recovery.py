@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
 from extrovert.engine.saved import Snapshot, restore
+from extrovert.engine.schema import beginnings
 from extrovert.turns.fold import Fold
 
 __all__ = ["recover"]
@@ -23,6 +24,7 @@ def recover(declared: Declared, store: Store) -> tuple[Fold, int]:
     whole. Raises `CorruptionError` where the log does not fit the app.
     """
     fold = declared.fold()
+    fold.context.begins = beginnings(store)
     found = store.load_snapshot()
     if found is not None and found[0] > store.end():
         store.drop_snapshot()  # the log has lost its end, and what comes in its place is something else
