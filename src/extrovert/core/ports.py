@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from extrovert.core.event import Arrival, Batch
 from extrovert.core.log import Entry, Position
 
-__all__ = ["Embedder", "LiveSource", "SavedPlace", "SavedRow", "Store", "TimedSource"]
+__all__ = ["Base", "Embedder", "LiveSource", "SavedPlace", "SavedRow", "SavedState", "Store", "TimedSource"]
 
 SavedRow = tuple[Any, int, bool, bytes]
 """A row in a snapshot: its key and version, whether a turn wrote it last, and what it is, as JSON."""
@@ -24,6 +24,27 @@ class SavedPlace(NamedTuple):
     whole: bool
     gone: Sequence[Any]
     rows: Iterable[SavedRow]
+
+
+class Base(NamedTuple):
+    """A snapshot that is kept for later: the fold of all entries below `offset`, as of the engine time `at_us`."""
+
+    offset: int
+    at_us: int
+
+
+class SavedState(Protocol):
+    """A snapshot to be read."""
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Its offset and state."""
+        ...
+
+    def rows(self, place: str) -> Iterator[SavedRow]:
+        """The rows of one place in it."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Store(Protocol):
@@ -58,6 +79,43 @@ class Store(Protocol):
 
     def snapshot_rows(self, place: str) -> Iterator[SavedRow]:
         """The rows of one place in the snapshot."""
+        ...
+
+    def keep_base(self, at_us: int) -> None:
+        """Keeps a copy of the snapshot, of the engine time `at_us`, as a base. It may be called from another thread."""
+        ...
+
+    def bases(self) -> list[Base]:
+        """The bases that are kept, oldest first."""
+        ...
+
+    def open_base(self, base: Base) -> SavedState:
+        """A base to be read, and closed."""
+        ...
+
+    def drop_base(self, base: Base) -> None:
+        """Takes a base away."""
+        ...
+
+    def dead(self) -> list[Entry]:
+        """The dead letters, and the notes that some were taken up again, in order."""
+        ...
+
+    def ended(
+        self, *, turn: str | None = None, agent: str | None = None, key: str | None = None, limit: int = 20
+    ) -> list[Entry]:
+        """The latest entries that ended a turn, newest first, optionally of one turn, agent or key."""
+        ...
+
+    def begins(self) -> int:
+        """The offset from which on the log is there. What lay before it was deleted, but for dead letters that wait."""
+        ...
+
+    def forget(self, before: int, limit: int) -> bool:
+        """Deletes about `limit` entries below `before`, oldest first, and says whether there are more to delete.
+
+        Dead letters that wait stay, and so does the last entry.
+        """
         ...
 
     def set_meta(self, name: str, value: str) -> None:

@@ -35,6 +35,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
+    retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
 
     def fold(self) -> Fold:
@@ -54,6 +55,12 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         parts |= {f"ids {s.name}": canonical([s.id, s.horizon_us]) for s in self.streams if s.id}
         parts |= {f"operator {o.name}": canonical([o.definition]) for o in self.operators}
         return {part: fingerprint(definition) for part, definition in parts.items()}
+
+    def follows(self) -> dict[str, list[str]]:
+        """By part of the app, as in `fingerprints`, the streams of which its state is a fold."""
+        parts = {f"table {table.name}": [table.stream] for table in self.tables}
+        parts |= {f"ids {stream.name}": [stream.name] for stream in self.streams if stream.id}
+        return parts | {f"operator {one.name}": list(one.on) for one in self.operators}
 
     def view_fingerprints(self) -> dict[str, str]:
         """By view, what changes when its values may be others now. A view of which that cannot be told has none."""

@@ -18,7 +18,7 @@ from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
 
-__all__ = ["beginnings", "check_schema", "keep_schema", "note_beginnings"]
+__all__ = ["beginnings", "check_schema", "keep_schema", "kept_streams", "note_beginnings"]
 
 META = "schema"
 BEGINS = "begins"
@@ -87,6 +87,11 @@ def note_beginnings(declared: Declared, store: Store) -> None:
 def beginnings(store: Store) -> dict[str, int]:
     """By schedule, the offset from which on it ticks, where that is not the log's beginning."""
     return msgspec.json.decode(store.meta(BEGINS) or "{}", type=dict[str, int])
+
+
+def kept_streams(store: Store) -> set[str]:
+    """The streams of which there may be something in the log."""
+    return {place[8:-1] for place in _kept(store) if place.startswith("stream `")}
 
 
 def _kept(store: Store) -> Schema:

@@ -21,10 +21,15 @@ __all__ = ["Cut", "Snapshots"]
 
 
 class Cut:
-    """The state of a fold at one moment. `since` is the offset of the snapshot that it follows; 0: it is the first."""
+    """The state of a fold at one moment. `since` is the offset of the snapshot that it follows; 0: it is the first.
 
-    def __init__(self, declared: Declared, fold: Fold, since: int) -> None:
+    With `base` it is kept as a base too.
+    """
+
+    def __init__(self, declared: Declared, fold: Fold, since: int, *, base: bool = False) -> None:
         self.offset = fold.end
+        self.at_us = fold.at_us
+        self.base = base
         self.since = since
         self.encode_state = state_of(declared, fold)
         self.places = take(fold.context, whole=not since)
@@ -32,6 +37,8 @@ class Cut:
     def save(self, store: Store) -> None:
         """Encodes and writes it."""
         store.save_snapshot(self.offset, self.encode_state(), self.places)
+        if self.base:
+            store.keep_base(self.at_us)
 
 
 class Snapshots:
@@ -51,15 +58,15 @@ class Snapshots:
     def saving(self) -> bool:
         return self._cut is not None
 
-    def keep(self) -> None:
+    def keep(self, *, base: bool = False) -> None:
         """Saves the present state now; the log is to be durable up to here, and nothing to be under way."""
-        cut = Cut(self.declared, self.fold, self.at)
+        cut = Cut(self.declared, self.fold, self.at, base=base)
         cut.save(self.store)
         self.at = cut.offset
 
-    def begin(self) -> None:
+    def begin(self, *, base: bool = False) -> None:
         """Takes a cut, to be written as soon as `go_on` finds that the log is durable up to it."""
-        self._cut = Cut(self.declared, self.fold, self.at)
+        self._cut = Cut(self.declared, self.fold, self.at, base=base)
 
     def go_on(self, durable: int, done: Callable[[], None]) -> None:
         """Writes the cut that waits, beside the loop, if it may; `done` is called in the loop when it has been."""

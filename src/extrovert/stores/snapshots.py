@@ -20,6 +20,9 @@ FORMAT = 2
 CHUNK = 256
 """So many rows are encoded and written at once; between two chunks, other threads go on."""
 
+PAGES = 256
+"""So many pages are copied at once."""
+
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 CREATE TABLE IF NOT EXISTS snapshots (offset INTEGER PRIMARY KEY, state BLOB NOT NULL);
@@ -98,6 +101,10 @@ class SnapshotFile:
     def drop(self) -> None:
         """Takes the snapshot away. Its rows go with the next one, which is whole."""
         self._connection.execute("DELETE FROM snapshots")
+
+    def copy_to(self, other: SnapshotFile) -> None:
+        """Makes `other` a copy of this one, some pages at a time, so that the other threads go on."""
+        self._connection.backup(other._connection, pages=PAGES)
 
     def size(self) -> tuple[int, int] | None:
         """The offset of the snapshot, and the bytes of the file."""
