@@ -17,6 +17,7 @@ from extrovert.core.declaring import accepts_none, add, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
+from extrovert.core.time import span_us
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
 
@@ -39,11 +40,15 @@ class App(Declarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
-    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines.
+    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
+    log is kept for the `retention`; without one, for ever.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False) -> None:
+    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
         super().__init__()
+        if retention is not None and retention <= timedelta(0):
+            raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
+        self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
         self._agents: dict[str, Agent[Any]] = {}
@@ -225,6 +230,7 @@ class App(Declarations):
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            retention_us=self.retention_us,
             answerers=answerers,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any, Literal, LiteralString, TypeVar, TypeVarTuple, overload
 
@@ -186,6 +186,7 @@ class Declarations:
             replicated=replicated,
             timing=times,
         )
+        self._check_free("table", name)
         return add(self._tables, "table", name, table)
 
     def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
@@ -196,6 +197,7 @@ class Declarations:
 
         def declare(function: Callable[[R], V | None]) -> View[K, V]:
             name = function.__name__
+            self._check_free("view", name)
             return add(self._views, "view", name, View[K, V](name, over.name, function))
 
         return declare
@@ -226,6 +228,7 @@ class Declarations:
             stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, disorder=disorder,
             lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
         )  # fmt: skip
+        self._check_free("window", name)
         add(self._operators, "operator", name, window)
         return add(self._tables, "table", name, window)
 
@@ -268,7 +271,22 @@ class Declarations:
         With an `embedder`, such as `WordLlama()`, rows are found by what they mean as well as by their words.
         """
         search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
+        self._check_free("search", name)
         return add(self._operators, "search", name, search)
+
+    def _check_free(self, kind: str, name: str) -> None:
+        """Tables, windows, views and searches are told apart by name alone, in queries and on the command line."""
+        others: dict[str, Mapping[str, Any]] = {
+            "view": self._views,
+            "window": {one: table for one, table in self._tables.items() if isinstance(table, Window)},
+            "table": {one: table for one, table in self._tables.items() if not isinstance(table, Window)},
+            "search": {one: operator for one, operator in self._operators.items() if isinstance(operator, Search)},
+        }
+        for other, known in others.items():
+            if other != kind and name in known:
+                raise DeclarationError(
+                    f"There is a {other} named `{name}`, so no {kind} can have that name. Rename one."
+                )
 
 
 def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:

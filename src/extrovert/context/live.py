@@ -35,7 +35,8 @@ class LiveContext:
     """The state of an app's tables, indexes and views, as a fold of what is applied to it.
 
     `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
-    a view that went there and back has not changed. Watchers that are not views (running turns) gather in `touched`.
+    a view that went there and back has not changed. `begins` has the offset from which on an operator follows time,
+    where that was added to an app with a log. Watchers that are not views (running turns) gather in `touched`.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class LiveContext:
         self.followers: dict[str, list[Operator]] = {}
         self.produced: list[Produced] = []
         self.spoiled: list[tuple[Produced, str]] = []
+        self.begins: dict[str, int] = {}
         self._alarms: list[tuple[int, str]] = []
         for operator in operators:
             self.operators[operator.name] = state = operator.begin(self)

@@ -120,6 +120,9 @@ class _Ticking:
 
     def passed(self, offset: int) -> None:
         name, timetable, now_us = self._declared.name, self._declared.timetable, self._context.expiry.now_us
+        if offset < self._context.begins.get(name, 0):
+            self._context.wake_at(0, name)  # it was not declared yet
+            return
         if self._next_us is None:
             self._next_us = timetable.next_us(now_us - 1)
         elif now_us < self._next_us:

@@ -30,7 +30,8 @@ from extrovert.engine.intake import Intake, Report
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
-from extrovert.engine.schema import check_schema, keep_schema
+from extrovert.engine.retention import Retention
+from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
 from extrovert.engine.turning import Turning
@@ -71,6 +72,7 @@ class Engine:
         self.clock = clock
         self.settings = settings or Settings()
         check_schema(declared, store)
+        note_beginnings(declared, store)
         fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
         options = Options(
@@ -101,6 +103,8 @@ class Engine:
         self._stopping = False
         self._failure: BaseException | None = None
         self.snapshots = Snapshots(declared, fold, store, snapshot_at)
+        self.retention = Retention(declared.retention_us, fold, store)
+        self._forgetting = False
         self._cut_at = fold.end
 
     # ---- life
@@ -182,7 +186,7 @@ class Engine:
     def keep_snapshot(self) -> None:
         """Saves the present state beside the log, which then has to be durable up to here."""
         self.writing.flush()
-        self.snapshots.keep()
+        self.snapshots.keep(base=self.retention.take_base(self.shard.now_us))
         self._cut_at = self.shard.fold.end
 
     # ---- what others may do
@@ -346,14 +350,37 @@ class Engine:
             self.writing.start(self.nudge)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
-        if self.shard.fold.end - self._cut_at > self.settings.snapshot_every and not self.snapshots.saving:
-            if self.clock.virtual:
-                self.keep_snapshot()
-                return
-            self._cut_at = self.shard.fold.end
-            self.snapshots.begin()
+        due = self.shard.fold.end - self._cut_at > self.settings.snapshot_every
+        if (due or self.retention.wants_base(self.shard.now_us)) and not self.snapshots.saving:
+            self._save()
         if self.snapshots.saving:
             self.snapshots.go_on(self.writing.durable, self.nudge)
+        self._forget()
+
+    def _save(self) -> None:
+        if self.clock.virtual:
+            self.keep_snapshot()
+        else:
+            self._cut_at = self.shard.fold.end
+            self.snapshots.begin(base=self.retention.take_base(self.shard.now_us))
+
+    def _forget(self) -> None:
+        """Deletes a little of what the log need not keep, if it is time."""
+        if self._forgetting or (work := self.retention.work(self.shard.now_us)) is None:
+            return
+        if self.clock.virtual:
+            while work():
+                pass
+            return
+        self._forgetting = True
+
+        def done(more: bool) -> None:
+            self._forgetting = False
+            if more:
+                self.retention.again()
+            self.nudge()
+
+        self.writing.beside(work, done)
 
     async def _wait(self, until_us: int | None) -> None:
         """Waits for a signal, or until the engine time is `until_us`."""
