@@ -41,12 +41,14 @@ from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Effect, Policy, Thinking
 from extrovert.turns.turn import Turn
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "Agent",
     "Aggregate",
     "AlreadyRunning",
     "App",
+    "Approval",
     "Arrival",
     "BeforeHistory",
     "Change",

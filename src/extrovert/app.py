@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, get_args, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
@@ -18,7 +18,7 @@ from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
-from extrovert.turns.declare import Agent, Effect, Policy, Thinking
+from extrovert.turns.declare import Agent, AgentOptions, Effect, OnConflict, Policy, Thinking
 from extrovert.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -70,12 +70,7 @@ class App(Declarations):
         model: Policy[Any] | str | None = None,
         when: Callable[[V], bool] | None = None,
         order: Callable[[V], Any] | None = None,
-        concurrency: int = 100,
-        rest: timedelta = timedelta(0),
-        max_reruns: int = 20,
-        max_refusals: int = 3,
-        max_tries: int = 5,
-        retry_after: timedelta = timedelta(seconds=1),
+        **options: Unpack[AgentOptions],
     ) -> Callable[[AgentFunction[V]], Agent[V]]: ...
     @overload
     def agent(
@@ -85,24 +80,24 @@ class App(Declarations):
         model: Policy[Any] | str | None = None,
         when: Callable[[R], bool] | None = None,
         order: Callable[[R], Any] | None = None,
-        concurrency: int = 100,
-        rest: timedelta = timedelta(0),
-        max_reruns: int = 20,
-        max_refusals: int = 3,
-        max_tries: int = 5,
-        retry_after: timedelta = timedelta(seconds=1),
+        **options: Unpack[AgentOptions],
     ) -> Callable[[AgentFunction[R]], Agent[R]]: ...
     def agent(self, *, wakes_on: Any, model: Any = None, **options: Any) -> Any:
         """Declares an agent: the decorated `async def name(turn, value)` runs when what it wakes on changes.
 
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
         accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
-        it is true; `order(value)` is the order of admission, smallest first, then by age; `concurrency` is how many
-        turns may run at a time, and `rest` how long a key is left alone after a turn of its own.
+        it is true; `order(value)` is the order of admission, smallest first, then by age; an agent of higher `priority`
+        comes first. `concurrency` is how many turns may run at a time (100), and `rest` how long a key is left alone
+        after a turn of its own. With `quiet` a turn begins when nothing has changed for so long, or `max_wait` after
+        the first change.
 
-        A turn that has to ask anew more than `max_reruns` times because the world changed ends as contended; one whose
-        answers are refused `max_refusals` times, or that fails `max_tries` times (each time after twice the wait, from
-        `retry_after`), goes to the dead letters.
+        A turn that would ask anew more than `max_reruns` times (20) because the world changed, or that has not come to
+        its end `deadline` after its wake, does as `on_conflict` says: it ends as "contended", with a dead letter; it
+        is given up ("drop"); it waits for a person, who lets it go on or gives it up ("hold"); or it is "guarded": the
+        call in flight ends, its answer is taken for whatever is asked now, and what comes of that is committed if its
+        guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
+        time after twice the wait, from `retry_after`, a second), goes to the dead letters.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -113,6 +108,7 @@ class App(Declarations):
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Agent `{name}` must be an `async def` with the parameters (turn, value).")
+            _check_options(name, options)
             agent: Agent[Any] = Agent(
                 name,
                 function,
@@ -251,3 +247,17 @@ class App(Declarations):
         from extrovert.engine.querying import answered
 
         return await answered(engine, query, limit=limit, seconds=seconds)
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raises `DeclarationError` for options that do not go together."""
+    if "max_wait" in options and "quiet" not in options:
+        raise DeclarationError(
+            f"Agent `{name}`: max_wait= is the longest that quiet= may hold a turn up; give quiet= too."
+        )
+    conflicts = get_args(OnConflict)
+    if options.get("on_conflict", "contended") not in conflicts:
+        raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
+    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
+        if option in options and options[option] < timedelta(0):
+            raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

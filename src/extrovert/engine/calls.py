@@ -12,8 +12,7 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.engine.shard import Call
-from extrovert.turns.request import Request
-from extrovert.turns.turn import Place
+from extrovert.turns.request import Place, Request
 
 __all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from heapq import heappop, heappush
 from typing import Any, Literal, TypeVar, overload
 
 import msgspec
@@ -34,9 +33,11 @@ from extrovert.engine.retention import Retention
 from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
+from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
+from extrovert.turns.running import WAITS
 
 __all__ = ["Engine", "Settings"]
 
@@ -94,7 +95,7 @@ class Engine:
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
-        self._timed: list[tuple[int, str, tuple[str, int], Call]] = []
+        self.timing = Timing(self._wanted)
         self._outcomes: list[Outcome] = []
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
@@ -193,9 +194,11 @@ class Engine:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is under way: no turn, no call, no effect."""
-        busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._ready or self._timed
-        busy = busy or self.embedding.busy
+        """Whether nothing is under way: no turn (but those that wait for the clock, an event or a person), no call, no
+        effect."""
+        fold = self.shard.fold
+        busy = len(fold.running) > len(fold.parked) or self.calls.outstanding or self._effects or self._ready
+        busy = busy or self.turning.busy or self.embedding.busy
         return not busy and self.performing.idle
 
     def nudge(self) -> None:
@@ -258,7 +261,8 @@ class Engine:
             self.turning.step()
             self._start_calls()
             self._effects_due(now_us)
-            if not self._timed or self._timed[0][0] > now_us:
+            due_us = self.timing.next_us()
+            if due_us is None or due_us > now_us:
                 return
 
     def next_us(self) -> int | None:
@@ -268,8 +272,7 @@ class Engine:
         moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
         if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
             moments.append(self.performing.next_us())
-        if self._timed:
-            moments.append(self._timed[0][0])
+        moments.append(self.timing.next_us())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _take_outcomes(self) -> None:
@@ -288,12 +291,15 @@ class Engine:
             self.turning.answered(call, outcome)
 
     def _answer_due(self, now_us: int) -> None:
-        while self._timed and self._timed[0][0] <= now_us:
-            call = heappop(self._timed)[3]
-            turn = self.shard.fold.running.get(call.turn)
-            sent = None if turn is None else turn.calls.get(call.place)
-            if sent is not None and sent[1] == call.at_us:  # else it was cancelled, and perhaps asked anew since
-                self._hand_over(call, self.calls.answer(call))
+        while (call := self.timing.take(now_us)) is not None:
+            waits = call.request.kind in WAITS
+            self._hand_over(call, time_ran_out(call.request) if waits else self.calls.answer(call))
+
+    def _wanted(self, call: Call) -> bool:
+        """Whether a call has not been cancelled, and perhaps sent anew since."""
+        turn = self.shard.fold.running.get(call.turn)
+        sent = None if turn is None else turn.calls.get(call.place)
+        return sent is not None and sent[1] == call.at_us
 
     def _start_calls(self) -> None:
         for turn, place in self.shard.cancelled:
@@ -304,11 +310,12 @@ class Engine:
             running = self.shard.fold.running.get(call.turn)
             if running is None or call.place not in running.calls:
                 continue
-            due_us = self.calls.due_us(call)
-            if due_us is None:
+            waits = call.request.kind in WAITS
+            due_us = end_of_wait(call.request) if waits else self.calls.due_us(call)
+            if due_us is not None:
+                self.timing.add(due_us, call)
+            elif not waits:
                 self.calls.start(call, self._done)
-            else:
-                heappush(self._timed, (due_us, call.turn, call.place, call))
 
     def _done(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

@@ -28,6 +28,7 @@ class _Book(msgspec.Struct):
     due: list[tuple[Any, Wake]]
     events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
     resting: list[tuple[Any, int]]
+    settling: list[tuple[Any, int]] = []
 
 
 class _Turn(msgspec.Struct):
@@ -44,6 +45,9 @@ class _Turn(msgspec.Struct):
     trail: list[int]
     calls: list[tuple[AskSent, int]]
     answers: list[tuple[str, int, Answer]]
+    changes: list[str] = []
+    positions: list[tuple[str, int]] = []
+    inbox: list[tuple[str, Any, list[tuple[int, msgspec.Raw]]]] = []
 
 
 class Snapshot(msgspec.Struct):
@@ -83,6 +87,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
             list(book.due.items()),
             [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
             list(book.resting.items()),
+            list(book.settling.items()),
         )
         for name, book in fold.books.items()
     }
@@ -120,6 +125,11 @@ def _turn(turn: Running, raw: Any) -> _Turn:
         trail=list(turn.trail),
         calls=list(turn.calls.values()),
         answers=[(*place, answer) for place, answer in turn.answers.items()],
+        changes=list(turn.changes),
+        positions=list(turn.positions),
+        inbox=[
+            (*address, [(offset, raw(event)) for offset, event in waiting]) for address, waiting in turn.inbox.items()
+        ],
     )
 
 
@@ -195,6 +205,7 @@ def _compare(fold: Fold, shot: Snapshot, changed: set[str]) -> None:
 def _restore_book(fold: Fold, book: WakeBook, shot: _Book) -> None:
     book.seen.update(shot.seen)
     book.resting.update(shot.resting)
+    book.settling.update(shot.settling)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)
     for key, wake in shot.due:
@@ -211,7 +222,13 @@ def _restore_turn(fold: Fold, shot: _Turn) -> None:
     turn.failures, turn.retry_at_us, turn.trail = shot.failures, shot.retry_at_us, shot.trail
     turn.calls = {(sent.hash, sent.occurrence): (sent, at_us) for sent, at_us in shot.calls}
     turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
-    fold.running[turn.id] = turn
+    turn.changes, turn.positions = dict.fromkeys(shot.changes), list(shot.positions)
+    fold.take_up(turn)
+    for stream, key, waiting in shot.inbox:
+        fold.mail.listen(turn, (stream, key))
+        turn.inbox[stream, key] = _events(fold, stream, waiting)
+        if waiting:
+            fold.mail.came[turn] = None
     fold.books[agent.name].running.add(shot.key)
 
 

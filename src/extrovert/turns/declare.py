@@ -6,17 +6,36 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from math import exp, log
 from statistics import NormalDist
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
 from extrovert.core.ids import chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 
-__all__ = ["Agent", "Effect", "Policy", "Thinking"]
+__all__ = ["Agent", "AgentOptions", "Effect", "OnConflict", "Policy", "Thinking"]
+
+OnConflict = Literal["contended", "guarded", "drop", "hold"]
+"""What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _NORMAL = NormalDist()
+
+
+class AgentOptions(TypedDict, total=False):
+    """What else an agent declares: see `App.agent`."""
+
+    concurrency: int
+    rest: timedelta
+    quiet: timedelta
+    max_wait: timedelta
+    priority: int
+    deadline: timedelta
+    on_conflict: OnConflict
+    max_reruns: int
+    max_refusals: int
+    max_tries: int
+    retry_after: timedelta
 
 
 class Thinking(Record):
@@ -101,6 +120,11 @@ class Agent(Generic[T]):
         order: Callable[[Any], Any] | None = None,
         concurrency: int = 100,
         rest: timedelta = timedelta(0),
+        quiet: timedelta = timedelta(0),
+        max_wait: timedelta | None = None,
+        priority: int = 0,
+        deadline: timedelta | None = None,
+        on_conflict: OnConflict = "contended",
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
@@ -116,6 +140,11 @@ class Agent(Generic[T]):
         self.order = order
         self.concurrency = concurrency
         self.rest_us = span_us(rest)
+        self.quiet_us = span_us(quiet)
+        self.max_wait_us = None if max_wait is None else span_us(max_wait)
+        self.priority = priority
+        self.deadline_us = None if deadline is None else span_us(deadline)
+        self.on_conflict: OnConflict = on_conflict
         self.max_reruns = max_reruns
         self.max_refusals = max_refusals
         self.max_tries = max_tries

@@ -27,6 +27,7 @@ from extrovert.core.log import (
     Decided,
     EffectStep,
     Embedded,
+    Emit,
     Ended,
     Entry,
     Events,
@@ -39,9 +40,10 @@ from extrovert.core.log import (
 )
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.request import Answer
-from extrovert.turns.running import Running
+from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
@@ -71,9 +73,10 @@ def _stream_of(body: bytes) -> str:
 class Fold:
     """Tables, views, wakes, running turns, the outbox and the sources' positions.
 
-    `end` is the next free offset and `at_us` the time of the latest entry. `intents` collects the effects that the
-    entries applied since it was last emptied have intended, `spoiled` the events that operators made and that could not
-    be taken, with their causes.
+    `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
+    offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
+    was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
+    causes.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class Fold:
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
+        self.parked: dict[str, Running] = {}
+        self.mail = Mail()
         self.outbox = Outbox()
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
@@ -199,6 +204,7 @@ class Fold:
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
+        self.mail.delivered(stream, keys, records, offsets)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -222,26 +228,37 @@ class Fold:
             search.embedded(body.model, body.keys, body.texts, body.vectors)
             self.settle(offset, at_us)
 
-    def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
+    def attempted(self, body: Attempted, offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Applies what an attempt asked; returns (place among the emits, cause) for what a table could not take."""
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
         turn.attempt = body.attempt
         turn.checked_us = at_us
         turn.retry_at_us = None
         turn.trail.append(offset)
+        turn.changes.update(dict.fromkeys(body.changed))
+        turn.positions += body.positions
         if body.changed and body.asks:
             turn.reruns += 1
         for place in [place for place in turn.calls if place[0] in body.cancelled]:
             del turn.calls[place]
         for sent in body.asks:
             turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
-        return turn
+            if sent.kind == "next":
+                self.mail.listen(turn, address_of(sent))
+        self._parks_or_not(turn)
+        return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
         turn = self.running[body.turn]
         place = (body.hash, body.occurrence)
-        turn.calls.pop(place, None)
+        sent, _ = turn.calls.pop(place, (None, 0))
+        if sent is not None and sent.kind == "next" and not is_null(body.answer):
+            del turn.inbox[address_of(sent)][0]
+        if body.hash == HOLD:
+            turn.reruns = 0
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def failed(self, body: Failed, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -250,6 +267,7 @@ class Fold:
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -273,8 +291,12 @@ class Fold:
         self.intents.extend(self.outbox.intend(body, offset, at_us))
         self._close(turn, body.wake.digest, offset, at_us)
         self.settle(offset, at_us)
+        return self._emitted(body.emits, offset, at_us)
+
+    def _emitted(self, emits: Sequence[Emit], offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Delivers what the entry at `offset` emits, or keeps it for its moment."""
         failures: list[tuple[int, str]] = []
-        for step, emitted in enumerate(body.emits, start=1):
+        for step, emitted in enumerate(emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
             if emitted.due_us is not None and emitted.due_us > at_us:
                 self.delayed.add(emitted.due_us, emitted.to, event)
@@ -354,13 +376,26 @@ class Fold:
         """A turn begins: it takes the wake of its key, or, in replay, the `wake` that it took."""
         wake, events = book.begin(key, wake)
         turn = Running(book.agent, key, wake, events, at_us)
-        self.running[turn.id] = turn
+        self.take_up(turn)
         return turn
+
+    def take_up(self, turn: Running) -> None:
+        """The turn runs from now on."""
+        self.running[turn.id] = turn
+        self._parks_or_not(turn)
+
+    def _parks_or_not(self, turn: Running) -> None:
+        if turn.parks:
+            self.parked[turn.id] = turn
+        else:
+            self.parked.pop(turn.id, None)
 
     def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
         turn.watch({})
-        turn.parked = None  # it knows the turn, and would keep both alive
+        turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
+        self.parked.pop(turn.id, None)
+        self.mail.forget(turn)
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)
         if turn.agent.source != "stream":

@@ -10,7 +10,10 @@ import msgspec
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.record import Record
 
-__all__ = ["Answer", "Refusal", "Request"]
+__all__ = ["Answer", "Place", "Question", "Refusal", "Request"]
+
+Place = tuple[str, int]
+"""Where an answer is remembered in a turn: the hash of its request, and which occurrence of that it is."""
 
 _schemas: dict[Any, str] = {}
 
@@ -31,13 +34,15 @@ class Answer(Record):
 
 
 class Request:
-    """One question to a model or a policy (`kind` ask), or one read of something outside (`kind` call).
+    """One question to a model or a policy (`kind` ask), one read of something outside (call), or one wait: for a
+    moment (sleep), for an event (next), for a person (approval).
 
-    `about` is what is asked: facts as a record, or a prompt as text. Two requests with the same `hash` are the same
-    question: it covers the kind, the model, the facts, the wanted type and the answers refused so far.
+    `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
+    requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type and
+    the answers refused so far. An answer older than `max_age_us` is asked for again.
     """
 
-    __slots__ = ("about", "about_json", "function", "hash", "kind", "model", "output", "refusals")
+    __slots__ = ("about", "about_json", "function", "hash", "kind", "max_age_us", "model", "output", "refusals")
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Request:
         *,
         function: Callable[..., Any] | None = None,
         refusals: tuple[Refusal, ...] = (),
+        max_age_us: int | None = None,
     ) -> None:
         self.kind = kind
         self.model = model
@@ -56,15 +62,32 @@ class Request:
         self.output = output
         self.function = function
         self.refusals = refusals
+        self.max_age_us = max_age_us
         self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals))
 
     def refused(self, refusals: tuple[Refusal, ...]) -> Request:
         """The same question, with the answers that were not accepted."""
-        return Request(self.kind, self.model, self.about, self.output, function=self.function, refusals=refusals)
+        return Request(
+            self.kind,
+            self.model,
+            self.about,
+            self.output,
+            function=self.function,
+            refusals=refusals,
+            max_age_us=self.max_age_us,
+        )
 
     def decode(self, answer: msgspec.Raw) -> Any:
         """The answer as the wanted type. Raises `msgspec.ValidationError` where it does not fit."""
         return msgspec.json.decode(answer, type=self.output)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request as it is sent, and the place where its answer is remembered; `base` is its place before refusals."""
+
+    request: Request
+    place: Place
+    base: Place
 
 
 def _schema(output: Any) -> str:
