@@ -11,9 +11,10 @@ from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
 from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
+from extrovert.context.own_folds import fold_many
 from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
-from extrovert.context.table import Table, TableState
+from extrovert.context.table import SMALL, Table, TableState
 from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.zones import without_zone
@@ -114,17 +115,24 @@ class LiveContext:
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
-            plain = declared.fold is None and not declared.turns_own and not table.by_turns
-            if plain and _NoneType not in set(map(type, records)):
+            alike = not declared.turns_own and not table.by_turns  # no row is another's, whole or in part
+            if alike and declared.fold is None and _NoneType not in set(map(type, records)):
                 self.offset = offsets[-1]
                 table.put_many(keys, records, offsets)
+                continue
+
+            def fold_one(place: int, table: TableState = table) -> None:
+                self.offset = offset = offsets[place]
+                try:
+                    table.put(keys[place], _folded(table, keys[place], records[place]), offset)
+                except Exception as error:
+                    failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
+
+            if alike and declared.fold is not None and table.timeline is None and len(keys) >= SMALL:
+                fold_many(table, keys, records, offsets, fold_one)
             else:
-                for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
-                    self.offset = offset
-                    try:
-                        table.put(key, _folded(table, key, record), offset)
-                    except Exception as error:
-                        failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
+                for place in range(len(keys)):
+                    fold_one(place)
         return failures
 
     def produce(self, stream: str, record: Any, offset: int) -> None:
