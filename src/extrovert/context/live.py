@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
+from extrovert.context.forks import forked
 from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
 from extrovert.context.range_index import RangeIndexState
@@ -73,6 +74,8 @@ class LiveContext:
         self.produced: list[Produced] = []
         self.spoiled: list[tuple[Produced, str]] = []
         self._alarms: list[tuple[int, str]] = []
+        operators = list(operators)
+        self.forked = forked(operators)
         for operator in operators:
             self.operators[operator.name] = state = operator.begin(self)
             for stream in operator.on:
@@ -100,15 +103,25 @@ class LiveContext:
 
         Returns (place in the batch, cause) for each record that a table or an operator could not take.
         """
-        failures = self._fold_tables(stream, keys, records, offsets)
+        return [
+            *self.fold_tables(stream, keys, records, offsets),
+            *self.follow(stream, keys, records, offsets),
+        ]
+
+    def follow(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        """Has operators follow a batch of a stream's records; returns like `fold`."""
+        failures: list[tuple[int, str]] = []
         for operator in self.followers.get(stream, ()):
             self.offset = offsets[-1]
             failures += operator.take(stream, keys, records, offsets)
         return failures
 
-    def _fold_tables(
+    def fold_tables(
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
     ) -> list[tuple[int, str]]:
+        """Folds a batch of a stream's records into the tables fed by it; returns like `fold`."""
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared

@@ -50,6 +50,10 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
         return [source.name for source in self.sources]
 
     @property
+    def makes(self) -> str:
+        return self.stream.name
+
+    @property
     def definition(self) -> str:
         events = [msgspec.json.schema(source.event) for source in self.sources]
         options = [self.at, self.disorder_us, self.overlapping, self.most]

@@ -65,6 +65,7 @@ class Window(Table[str, R]):
         self.spans = spans
         self.emit = emit
         self.on = (stream.name,)
+        self.makes = ""
         self.by = None if key == stream.key else key
         self.at_field = _field(self.label, followed, at)
         self.aggregates = {name: aggregates[name] for name in aggregates}
