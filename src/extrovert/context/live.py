@@ -125,7 +125,8 @@ class LiveContext:
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
-            plain = declared.fold is None and not declared.turns_own and not table.by_turns
+            timeline = table.timeline
+            plain = declared.fold is None and not declared.turns_own and not table.by_turns and timeline is None
             if plain and _NoneType not in set(map(type, records)):
                 self.offset = offsets[-1]
                 table.put_many(keys, records, offsets)
@@ -133,7 +134,10 @@ class LiveContext:
                 for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
                     self.offset = offset
                     try:
-                        table.put(key, _folded(table, key, record), offset)
+                        row = _folded(table, key, record)
+                        if timeline is not None:
+                            timeline.check(row)
+                        table.put(key, row, offset)
                     except Exception as error:
                         failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
         return failures
