@@ -113,6 +113,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[Any, R]: ...
     @overload
     def table(
@@ -129,6 +130,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[K, R]: ...
     def table(
         self,
@@ -144,6 +146,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[Any, R]:
         """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
 
@@ -155,14 +158,15 @@ class Declarations:
 
         `order_by` names an event time: a row that is older than the present one is late, and enters history only.
         `history` is how far back, from the newest event time, rows can be read by `as_of`. `ttl` is how long a row
-        stays: since its `order_by` time or, without one, since it was last written.
+        stays: since its `order_by` time or, without one, since it was last written. An event whose `order_by` time is
+        more than `ahead` (None: any) past the engine's goes to the dead letters, and moves nothing.
         """
         where = f"Table `{name}`"
         key_name = field_name(where, record, key)
         check_key(where, record, key_name)
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         order = None if order_by is None else field_name(where, record, order_by)
-        times = timing(where, record, order, history, ttl, folds=fold is not None or bool(owned))
+        times = timing(where, record, order, history, ttl, ahead, folds=fold is not None or bool(owned))
         if fold is None and is_change_of(record, source):
             fold = follow
         if key_name in owned:
@@ -245,16 +249,20 @@ class Declarations:
         disorder: timedelta | None = None,
         overlapping: bool = False,
         most: int = 1_000,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Stream[R]:
         """Declares a pattern: the stream of what `make(*matched)` gives for each match among the events of one key.
 
         The streams in `on` are followed by their keys. Time is the engine's, or that in the field `at` of the events,
         which are then put in order as far as `disorder`. An event is in one match, unless `overlapping`; `most` bounds
-        the matches under way for each key. What is late or too much is a dead letter.
+        the matches under way for each key. What is late, too much, or more than `ahead` (None: any) past the engine's
+        time is a dead letter.
         """
         stream = self.stream(name, event, key=key)
         stream.made_by = f"pattern `{name}`"
-        options: dict[str, Any] = {"at": at, "disorder": disorder, "overlapping": overlapping, "most": most}
+        options: dict[str, Any] = {
+            "at": at, "disorder": disorder, "overlapping": overlapping, "most": most, "ahead": ahead
+        }  # fmt: skip
         return add(self._operators, "operator", name, pattern_of(stream, on, match, make, **options)).stream
 
     def schedule(self, name: str, *, every: timedelta, at: datetime | time | None = None) -> Stream[Tick]:

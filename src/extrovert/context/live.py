@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
+from extrovert.context.forks import forked
 from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
 from extrovert.context.own_folds import fold_many
@@ -76,6 +77,8 @@ class LiveContext:
         self.spoiled: list[tuple[Produced, str]] = []
         self.begins: dict[str, int] = {}
         self._alarms: list[tuple[int, str]] = []
+        operators = list(operators)
+        self.forked = forked(operators)
         for operator in operators:
             self.operators[operator.name] = state = operator.begin(self)
             for stream in operator.on:
@@ -103,19 +106,31 @@ class LiveContext:
 
         Returns (place in the batch, cause) for each record that a table or an operator could not take.
         """
-        failures = self._fold_tables(stream, keys, records, offsets)
+        return [
+            *self.fold_tables(stream, keys, records, offsets),
+            *self.follow(stream, keys, records, offsets),
+        ]
+
+    def follow(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        """Has operators follow a batch of a stream's records; returns like `fold`."""
+        failures: list[tuple[int, str]] = []
         for operator in self.followers.get(stream, ()):
             self.offset = offsets[-1]
             failures += operator.take(stream, keys, records, offsets)
         return failures
 
-    def _fold_tables(
+    def fold_tables(
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
     ) -> list[tuple[int, str]]:
+        """Folds a batch of a stream's records into the tables fed by it; returns like `fold`."""
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
-            alike = not declared.turns_own and not table.by_turns  # no row is another's, whole or in part
+            alike = (
+                not declared.turns_own and not table.by_turns and table.timeline is None
+            )  # nobody else's rows, no history
             if alike and declared.fold is None and _NoneType not in set(map(type, records)):
                 self.offset = offsets[-1]
                 table.put_many(keys, records, offsets)
@@ -124,11 +139,14 @@ class LiveContext:
             def fold_one(place: int, table: TableState = table) -> None:
                 self.offset = offset = offsets[place]
                 try:
-                    table.put(keys[place], _folded(table, keys[place], records[place]), offset)
+                    row = _folded(table, keys[place], records[place])
+                    if table.timeline is not None:
+                        table.timeline.check(row)
+                    table.put(keys[place], row, offset)
                 except Exception as error:
                     failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
 
-            if alike and declared.fold is not None and table.timeline is None and len(keys) >= SMALL:
+            if alike and declared.fold is not None and len(keys) >= SMALL:
                 fold_many(table, keys, records, offsets, fold_one)
             else:
                 for place in range(len(keys)):

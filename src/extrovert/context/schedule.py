@@ -96,6 +96,10 @@ class Schedule(msgspec.Struct, frozen=True):
     on: Sequence[str] = ()
 
     @property
+    def makes(self) -> str:
+        return self.name
+
+    @property
     def definition(self) -> str:
         return self.timetable.definition
 

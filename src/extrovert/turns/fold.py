@@ -199,7 +199,14 @@ class Fold:
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], at_us: int
     ) -> list[tuple[int, str]]:
         """Folds a batch of one stream and wakes the agents on it; returns (place, cause) of what could not be taken."""
-        failures = self.context.fold(stream, keys, records, offsets)
+        context = self.context
+        if stream not in context.forked:
+            failures = context.fold(stream, keys, records, offsets)
+        else:
+            failures = context.fold_tables(stream, keys, records, offsets)
+            for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
+                failures += [(place, cause) for _, cause in context.follow(stream, [key], [record], [offset])]
+                self._deliver_produced(at_us)
         for book in self._by_source.get(("stream", stream), ()):
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:

@@ -188,6 +188,12 @@ class Turn:
         self._check(f"table `{table.name}`", row, table.record)
         key = getattr(row, table.key)
         self._may_write(table, key, row)
+        timeline = self._scope.context.tables[table.name].timeline
+        try:
+            if timeline is not None:
+                timeline.check(row)
+        except ValueError as error:
+            raise TurnError(f"Agent `{self.agent}` gave table `{table.name}` row `{key}`: {error}.") from error
         self._scope.writes.setdefault(table.name, {})[key] = row
 
     def delete(self, table: Table[K, Any], key: K) -> None:
