@@ -102,8 +102,8 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
         "is declared idempotent, but takes no `idempotency_key`",
     ),
     "a model that nobody reaches": (
-        lambda app: (app.agent(wakes_on=rows(app), model="openai:gpt")(good), app.declared()),
-        "asks model `openai:gpt`, which this version cannot reach",
+        lambda app: (app.agent(wakes_on=rows(app), model="gpt")(good), app.declared()),
+        "asks model `gpt`, which is not known",
     ),
     "two agents of one name": (
         lambda app: (app.agent(wakes_on=(table := rows(app)))(good), app.agent(wakes_on=table)(good)),
