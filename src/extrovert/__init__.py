@@ -39,7 +39,7 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
-from extrovert.turns.declare import Agent, Breaker, Effect, Limits, Model, Policy, Price, Thinking
+from extrovert.turns.declare import Agent, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -51,7 +51,6 @@ __all__ = [
     "Approval",
     "Arrival",
     "BeforeHistory",
-    "Breaker",
     "Change",
     "CorruptionError",
     "Csv",
@@ -63,7 +62,6 @@ __all__ = [
     "Hit",
     "Index",
     "InputError",
-    "Limits",
     "Lines",
     "MissingExtra",
     "MissingRow",

@@ -20,9 +20,7 @@ from extrovert.core.record import Record
 from extrovert.turns.declare import (
     Agent,
     AgentOptions,
-    Breaker,
     Effect,
-    Limits,
     Model,
     OnConflict,
     Policy,
@@ -217,19 +215,14 @@ class App(Declarations):
         max_tokens: int | None = None,
         timeout: timedelta = timedelta(seconds=60),
         price: Price | None = None,
-        limits: Limits | None = None,
-        breaker: Breaker | None = None,
-        fallback: Model | Policy[Any] | str | None = None,
     ) -> Model:
         """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
 
         `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
-        `max_tokens` bounds an answer, `timeout` a request. Over its `limits`, or where the `breaker` leaves it alone,
-        asks wait, or `fallback` answers them. A limit on tokens or money needs `max_tokens`, one on money a `price`.
-        `of` may be a policy, which then answers in the model's place, within the same limits.
+        `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
+        answers in the model's place.
         """
-        _check_model(name, limits, max_tokens, price, _named(of))
         declared = Model(
             name,
             _named(of),
@@ -239,9 +232,6 @@ class App(Declarations):
             max_tokens=max_tokens,
             timeout=timeout,
             price=price,
-            limits=limits,
-            breaker=breaker,
-            fallback=_named(fallback) if fallback else "",
         )
         return add(self._models, "model", name, declared)
 
@@ -279,10 +269,9 @@ class App(Declarations):
         )
 
     def _known_models(self) -> dict[str, Model]:
-        """All models that agents and fallbacks name, by the name under which they are asked."""
+        """All models that agents name, by the name under which they are asked."""
         models = {f"model:{name}": model for name, model in self._models.items()}
         named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
-        named += [(f"Model `{model.name}` falls back on", model.fallback) for model in self._models.values()]
         named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
         for who, name in named:
             kind, _, rest = name.partition(":")
@@ -322,19 +311,6 @@ def _named(model: Policy[Any] | Model | str) -> str:
     if isinstance(model, str):
         return model
     return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
-
-
-def _check_model(name: str, limits: Limits | None, max_tokens: int | None, price: Price | None, of: str) -> None:
-    """Raises `DeclarationError` where a limit cannot be kept."""
-    if limits is None:
-        return
-    bounded = limits.tokens_per_minute is not None or limits.per_hour is not None
-    if bounded and max_tokens is None:
-        raise DeclarationError(
-            f"Model `{name}`: a limit on tokens or money needs max_tokens=: an ask reserves what it takes at most."
-        )
-    if limits.per_hour is not None and price is None:
-        raise DeclarationError(f"Model `{name}`: a limit on money needs price=Price(input=…, output=…).")
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -17,9 +17,7 @@ from extrovert.core.time import span_us
 __all__ = [
     "Agent",
     "AgentOptions",
-    "Breaker",
     "Effect",
-    "Limits",
     "Model",
     "OnConflict",
     "Policy",
@@ -49,7 +47,6 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
-    limits: Limits
 
 
 class Price(Record):
@@ -65,38 +62,10 @@ class Price(Record):
         return ceil(tokens * 1000 + Decimal(self.request) * 1_000_000_000)
 
 
-class Limits(Record):
-    """How much a model or an agent may ask: calls at a time, requests and tokens in any minute, US dollars in any hour.
-
-    None is without limit. `per_hour` is a decimal as text: "2.50".
-    """
-
-    calls: int | None = None
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    per_hour: str | None = None
-
-    @property
-    def per_hour_nano_usd(self) -> int | None:
-        return None if self.per_hour is None else int(Decimal(self.per_hour) * 1_000_000_000)
-
-
-class Breaker(Record):
-    """When a model is left alone: after `failures` of its calls in a row failed, or took longer than `slow`.
-
-    After the `pause` one call tries whether it is well again.
-    """
-
-    failures: int = 5
-    slow: timedelta | None = None
-    pause: timedelta = timedelta(seconds=30)
-
-
 class Model:
     """A model under a name of the app's own. Made by `App.model`.
 
-    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`. Where a limit is reached, or the
-    model is left alone, `fallback` (of the same form, or `model:NAME`) answers, if there is one.
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
     """
 
     def __init__(
@@ -110,9 +79,6 @@ class Model:
         max_tokens: int | None = None,
         timeout: timedelta = timedelta(seconds=60),
         price: Price | None = None,
-        limits: Limits | None = None,
-        breaker: Breaker | None = None,
-        fallback: str = "",
     ) -> None:
         self.name = name
         self.of = of
@@ -122,9 +88,6 @@ class Model:
         self.max_tokens = max_tokens
         self.timeout_s = timeout.total_seconds()
         self.price = price
-        self.limits = limits
-        self.breaker = breaker
-        self.fallback = fallback
 
     @property
     def prompted(self) -> bool:
@@ -230,7 +193,6 @@ class Agent(Generic[T]):
         retry_after: timedelta = timedelta(seconds=1),
         prompted: bool = False,
         parameters: str = "",
-        limits: Limits | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -254,4 +216,3 @@ class Agent(Generic[T]):
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
-        self.limits = limits
