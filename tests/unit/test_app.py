@@ -103,8 +103,8 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
         "is declared idempotent, but takes no `idempotency_key`",
     ),
     "a model that nobody reaches": (
-        lambda app: (app.agent(wakes_on=rows(app), model="openai:gpt")(good), app.declared()),
-        "asks model `openai:gpt`, which this version cannot reach",
+        lambda app: (app.agent(wakes_on=rows(app), model="gpt")(good), app.declared()),
+        "asks model `gpt`, which is not known",
     ),
     "a view with the name of a table": (
         lambda app: app.view(over=app.table("good_view", Row, key="key"))(good_view),

@@ -32,6 +32,7 @@ __all__ = [
     "Position",
     "ReadNote",
     "Retried",
+    "Usage",
     "Wake",
     "Write",
     "is_null",
@@ -149,6 +150,16 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     positions: list[tuple[str, int]] = []
 
 
+class Usage(_Part):
+    """What an answer took: the `model` that gave it, tokens, requests, and its price, where that is known."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 1
+    cost_nano_usd: int | None = None
+
+
 class Answered(_Part, tag="answered", tag_field="kind"):
     """An answer, remembered the moment it arrived."""
 
@@ -156,6 +167,7 @@ class Answered(_Part, tag="answered", tag_field="kind"):
     hash: str
     occurrence: int
     answer: msgspec.Raw
+    usage: Usage | None = None
 
 
 class ReadNote(_Part):

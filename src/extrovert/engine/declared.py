@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.engine.calls import Answerer
 from extrovert.engine.codes import code_of
-from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.declare import Agent, Effect, Model
 from extrovert.turns.fold import Fold
 
 __all__ = ["Declared"]
@@ -37,6 +37,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     strict_shards: bool = False
     retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
+    models: Mapping[str, Model] = {}
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""

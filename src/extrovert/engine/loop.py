@@ -37,6 +37,7 @@ from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
+from extrovert.turns.request import Reply
 from extrovert.turns.running import WAITS
 
 __all__ = ["Engine", "Settings"]
@@ -284,7 +285,7 @@ class Engine:
             moves, self._moves = self._moves, []
             self.performing.settle(sorted(moves, key=lambda move: move.key))
 
-    def _hand_over(self, call: Call, outcome: msgspec.Raw | Exception) -> None:
+    def _hand_over(self, call: Call, outcome: Reply | Exception) -> None:
         if isinstance(outcome, Exception):
             self.turning.ask_failed(call, outcome)
         else:
@@ -293,7 +294,7 @@ class Engine:
     def _answer_due(self, now_us: int) -> None:
         while (call := self.timing.take(now_us)) is not None:
             waits = call.request.kind in WAITS
-            self._hand_over(call, time_ran_out(call.request) if waits else self.calls.answer(call))
+            self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
         """Whether a call has not been cancelled, and perhaps sent anew since."""

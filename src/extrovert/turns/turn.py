@@ -89,7 +89,10 @@ class Turn:
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
         """
-        return await Asking(self, Request("ask", self._agent.model, about, output))
+        agent = self._agent
+        told = agent.instructions if agent.prompted else ""
+        request = Request("ask", agent.model, about, output, instructions=told, parameters=agent.parameters)
+        return await Asking(self, request)
 
     async def call(
         self,
