@@ -13,12 +13,10 @@ from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.search_state import SearchState
 from extrovert.context.seen import Seen
-from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
-from extrovert.core.ids import canonical
 from extrovert.core.log import (
     Answered,
     Attempted,
@@ -336,23 +334,6 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
-
-    def derived_events(self, turn: Running) -> list[tuple[int, msgspec.Raw]]:
-        """The events that a turn saw, where the log does not hold them, since they follow from others."""
-        if turn.agent.source != "stream" or not self.streams[turn.agent.on].made_by:
-            return []
-        return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]
-
-    def home(self, turn: Running) -> Any:
-        """The shard of what woke a turn."""
-        agent = turn.agent
-        if agent.source == "stream":
-            return self.streams[agent.on].shard_of(turn.events[-1][1])
-        table = self.context.views[agent.on].table if agent.source == "view" else self.context.tables[agent.on]
-        if table.declared.replicated:
-            return EVERYWHERE
-        row = table.rows.get(turn.key)
-        return UNKNOWN if row is None else table.declared.shard_of(row)
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""
