@@ -40,7 +40,7 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
-from extrovert.turns.declare import Agent, Backoff, Effect, Policy, Thinking
+from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.outcome import Outcome
@@ -74,10 +74,12 @@ __all__ = [
     "Lines",
     "MissingExtra",
     "MissingRow",
+    "Model",
     "Outcome",
     "Parquet",
     "PermanentError",
     "Policy",
+    "Price",
     "RangeIndex",
     "Record",
     "Refuse",

@@ -17,7 +17,18 @@ from extrovert.core.declaring import accepts_none, add, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
-from extrovert.turns.declare import Agent, AgentOptions, Backoff, Effect, OnConflict, Policy, Thinking
+from extrovert.core.time import span_us
+from extrovert.turns.declare import (
+    Agent,
+    AgentOptions,
+    Backoff,
+    Effect,
+    Model,
+    OnConflict,
+    Policy,
+    Price,
+    Thinking,
+)
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.outcome import Outcome
@@ -42,15 +53,20 @@ class App(Declarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
-    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines.
+    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
+    log is kept for the `retention`; without one, for ever.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False) -> None:
+    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
         super().__init__()
+        if retention is not None and retention <= timedelta(0):
+            raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
+        self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
+        self._models: dict[str, Model] = {}
         self._effects: dict[str, Effect[Any]] = {}
         self._guards: dict[str, Guard[Any]] = {}
         self._outcomes: dict[str, str] = {}
@@ -67,7 +83,7 @@ class App(Declarations):
         self,
         *,
         wakes_on: View[Any, V] | Stream[V],
-        model: Policy[Any] | str | None = None,
+        model: Policy[Any] | Model | str | None = None,
         when: Callable[[V], bool] | None = None,
         order: Callable[[V], Any] | None = None,
         **options: Unpack[AgentOptions],
@@ -77,7 +93,7 @@ class App(Declarations):
         self,
         *,
         wakes_on: Table[Any, R],
-        model: Policy[Any] | str | None = None,
+        model: Policy[Any] | Model | str | None = None,
         when: Callable[[R], bool] | None = None,
         order: Callable[[R], Any] | None = None,
         **options: Unpack[AgentOptions],
@@ -115,7 +131,9 @@ class App(Declarations):
                 source=source,
                 on=wakes_on.name,
                 declines_none=source == "stream" or not accepts_none(name, function),
-                model=f"policy:{model.name}" if isinstance(model, Policy) else (model or ""),
+                model=_named(model) if model else "",
+                prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
+                parameters=model.parameters if isinstance(model, Model) else "",
                 **options,
             )
             return add(self._agents, "agent", name, agent)
@@ -212,6 +230,37 @@ class App(Declarations):
             self._outcomes[effect.name] = name
         return self._streams[name]
 
+    def model(
+        self,
+        name: str,
+        of: str | Policy[Any],
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        price: Price | None = None,
+    ) -> Model:
+        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
+
+        `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
+        variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
+        `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
+        answers in the model's place.
+        """
+        declared = Model(
+            name,
+            _named(of),
+            base_url=base_url,
+            api_key_env=api_key_env,
+            settings=settings,
+            max_tokens=max_tokens,
+            timeout=timeout,
+            price=price,
+        )
+        return add(self._models, "model", name, declared)
+
     # ---- running
 
     def declared(self) -> Declared:
@@ -219,17 +268,17 @@ class App(Declarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.policy import PolicyModel
+        from extrovert.models.remote import RemoteModel
 
-        known = {f"policy:{name}" for name in self._policies}
-        for agent in self._agents.values():
-            if agent.model and agent.model not in known:
-                raise DeclarationError(
-                    f"Agent `{agent.name}` asks model `{agent.model}`, which this version cannot reach. Give it a "
-                    f"policy: model=<a function declared with @app.policy>."
-                )
+        models = self._known_models()
 
         def answerers(seed: int) -> dict[str, Answerer]:
-            return {f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()}
+            found: dict[str, Answerer] = {
+                f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
+            }
+            for name, model in models.items():
+                found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
+            return found
 
         return Declared(
             name=self.name,
@@ -243,8 +292,29 @@ class App(Declarations):
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            retention_us=self.retention_us,
             answerers=answerers,
+            models=models,
         )
+
+    def _known_models(self) -> dict[str, Model]:
+        """All models that agents name, by the name under which they are asked."""
+        models = {f"model:{name}": model for name, model in self._models.items()}
+        named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
+        named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
+        for who, name in named:
+            kind, _, rest = name.partition(":")
+            if not name or name in models or (kind == "policy" and rest in self._policies):
+                continue
+            if kind in ("policy", "model") or not rest:
+                raise DeclarationError(
+                    f"{who} model `{name}`, which is not known. Give a policy or model of this app, or a name with its "
+                    f'provider, such as "openai:gpt-5-mini".'
+                )
+            if who.endswith("is"):
+                continue
+            models[name] = Model(name, name)
+        return models
 
     @asynccontextmanager
     async def serving(self, data: Path | str = ".extrovert", **settings: Any) -> AsyncGenerator[Engine]:
@@ -263,6 +333,13 @@ class App(Declarations):
         from extrovert.engine.querying import answered
 
         return await answered(engine, query, limit=limit, seconds=seconds)
+
+
+def _named(model: Policy[Any] | Model | str) -> str:
+    """The name under which a model or policy is asked."""
+    if isinstance(model, str):
+        return model
+    return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
 
 
 def _check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -21,6 +21,9 @@ V = TypeVar("V")
 MAX_ROUNDS = 100
 """How many rounds of evaluation one change may cause; views stacked less deep than this come to rest."""
 
+MOST_WRITTEN = 1_000
+"""A view of which more keys have changed than this, and than twice those there are, is saved as a whole."""
+
 
 class View(Generic[K, V]):
     """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`."""
@@ -65,7 +68,7 @@ class ViewState(Readable):
     is in `quarantine` with the error and has no value until something that it read changes.
     """
 
-    __slots__ = ("context", "declared", "nodes", "quarantine", "rank", "table", "values", "versions")
+    __slots__ = ("_written", "context", "declared", "nodes", "quarantine", "rank", "table", "values", "versions")
 
     def __init__(self, declared: View[Any, Any], table: TableState, context: LiveContext, rank: int) -> None:
         super().__init__("view", declared.name)
@@ -77,6 +80,12 @@ class ViewState(Readable):
         self.values: dict[Any, Any] = {}
         self.versions: dict[Any, int] = {}
         self.quarantine: dict[Any, str] = {}
+        self._written: dict[Any, None] | None = {}
+
+    def take_written(self) -> dict[Any, None] | None:
+        """The keys that were evaluated since the last call; None: more than are worth telling."""
+        written, self._written = self._written, {}
+        return written
 
     def look(self, selector: Any) -> tuple[Any, int]:
         return self.values.get(selector), self.versions.get(selector, 0)
@@ -99,10 +108,15 @@ class ViewState(Readable):
         key = node.key
         row = self.table.rows.get(key)
         reads: ReadSet = {}
+        written = self._written
+        if written is not None:
+            written[key] = None
         if row is None:
             value = None
             self.quarantine.pop(key, None)
             self.nodes.pop(key, None)
+            if written is not None and len(written) > 2 * len(self.nodes) + MOST_WRITTEN:
+                self._written = None
         else:
             value = self._value(key, row, reads)
         if reads.keys() != node.reads.keys():

@@ -34,6 +34,7 @@ __all__ = [
     "ReadNote",
     "Retried",
     "UndoIntent",
+    "Usage",
     "Wake",
     "Write",
     "is_null",
@@ -151,6 +152,16 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     positions: list[tuple[str, int]] = []
 
 
+class Usage(_Part):
+    """What an answer took: the `model` that gave it, tokens, requests, and its price, where that is known."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 1
+    cost_nano_usd: int | None = None
+
+
 class Answered(_Part, tag="answered", tag_field="kind"):
     """An answer, remembered the moment it arrived."""
 
@@ -158,6 +169,7 @@ class Answered(_Part, tag="answered", tag_field="kind"):
     hash: str
     occurrence: int
     answer: msgspec.Raw
+    usage: Usage | None = None
 
 
 class ReadNote(_Part):

@@ -104,7 +104,7 @@ def end(shard: Shard, turn: Running, outcome: str, cause: str) -> None:
     about = (turn.id, agent.name, str(turn.key))
     shard.log(body, lambda offset: shard.fold.ended(body, offset, shard.now_us), about=about)
     if outcome not in SILENT:
-        why, events = f"{outcome}: {cause}", shard.fold.derived_events(turn)
+        why, events = f"{outcome}: {cause}", derived_events(shard, turn)
         shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))
 
 
@@ -118,3 +118,10 @@ def wake_seen(shard: Shard, turn: Running) -> Wake:
 def cancel_calls(shard: Shard, turn: Running) -> None:
     """Nobody waits for the turn's calls any more."""
     shard.cancelled.extend((turn.id, place) for place in turn.calls)
+
+
+def derived_events(shard: Shard, turn: Running) -> list[tuple[int, msgspec.Raw]]:
+    """The events that a turn saw, where the log does not hold them, since they follow from others."""
+    if turn.agent.source != "stream" or not shard.fold.streams[turn.agent.on].made_by:
+        return []
+    return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, overload
 
-import msgspec
-
 from extrovert.context.reads import Scope, reading
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -29,13 +27,16 @@ from extrovert.engine.intake import Intake, Report
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
-from extrovert.engine.schema import check_schema, keep_schema
+from extrovert.engine.retention import Retention
+from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
+from extrovert.engine.settings import Settings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
 from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
+from extrovert.turns.request import Reply
 from extrovert.turns.running import WAITS
 
 __all__ = ["Engine", "Settings"]
@@ -48,21 +49,6 @@ YIELD_US = 50_000
 END_OF_TIME_US = 1 << 62
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect.
-
-    `virtual_commit_us` is the window of the group commit in virtual time: at its end, the effects that wait for the
-    durability of an entry in it go on.
-    """
-
-    seed: int = 0
-    acting: bool = True
-    validate: bool = True
-    refresh_us: int | None = None
-    snapshot_every: int = 200_000
-    virtual_commit_us: int = 100_000
-
-
 class Engine:
     """Runs a declared app on a store, from where its log ends. Make one, `start` it, `run` it, `close` it."""
 
@@ -72,6 +58,7 @@ class Engine:
         self.clock = clock
         self.settings = settings or Settings()
         check_schema(declared, store)
+        note_beginnings(declared, store)
         fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
         options = Options(
@@ -103,6 +90,8 @@ class Engine:
         self._stopping = False
         self._failure: BaseException | None = None
         self.snapshots = Snapshots(declared, fold, store, snapshot_at)
+        self.retention = Retention(declared.retention_us, fold, store)
+        self._forgetting = False
         self._cut_at = fold.end
 
     # ---- life
@@ -184,7 +173,7 @@ class Engine:
     def keep_snapshot(self) -> None:
         """Saves the present state beside the log, which then has to be durable up to here."""
         self.writing.flush()
-        self.snapshots.keep()
+        self.snapshots.keep(base=self.retention.take_base(self.shard.now_us))
         self._cut_at = self.shard.fold.end
 
     # ---- what others may do
@@ -281,7 +270,7 @@ class Engine:
             moves, self._moves = self._moves, []
             self.performing.settle(sorted(moves, key=lambda move: move.key))
 
-    def _hand_over(self, call: Call, outcome: msgspec.Raw | Exception) -> None:
+    def _hand_over(self, call: Call, outcome: Reply | Exception) -> None:
         if isinstance(outcome, Exception):
             self.turning.ask_failed(call, outcome)
         else:
@@ -290,7 +279,7 @@ class Engine:
     def _answer_due(self, now_us: int) -> None:
         while (call := self.timing.take(now_us)) is not None:
             waits = call.request.kind in WAITS
-            self._hand_over(call, time_ran_out(call.request) if waits else self.calls.answer(call))
+            self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
         """Whether a call has not been cancelled, and perhaps sent anew since."""
@@ -354,14 +343,37 @@ class Engine:
             self.writing.start(self.nudge)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
-        if self.shard.fold.end - self._cut_at > self.settings.snapshot_every and not self.snapshots.saving:
-            if self.clock.virtual:
-                self.keep_snapshot()
-                return
-            self._cut_at = self.shard.fold.end
-            self.snapshots.begin()
+        due = self.shard.fold.end - self._cut_at > self.settings.snapshot_every
+        if (due or self.retention.wants_base(self.shard.now_us)) and not self.snapshots.saving:
+            self._save()
         if self.snapshots.saving:
             self.snapshots.go_on(self.writing.durable, self.nudge)
+        self._forget()
+
+    def _save(self) -> None:
+        if self.clock.virtual:
+            self.keep_snapshot()
+        else:
+            self._cut_at = self.shard.fold.end
+            self.snapshots.begin(base=self.retention.take_base(self.shard.now_us))
+
+    def _forget(self) -> None:
+        """Deletes a little of what the log need not keep, if it is time."""
+        if self._forgetting or (work := self.retention.work(self.shard.now_us)) is None:
+            return
+        if self.clock.virtual:
+            while work():
+                pass
+            return
+        self._forgetting = True
+
+        def done(more: bool) -> None:
+            self._forgetting = False
+            if more:
+                self.retention.again()
+            self.nudge()
+
+        self.writing.beside(work, done)
 
     async def _wait(self, until_us: int | None) -> None:
         """Waits for a signal, or until the engine time is `until_us`."""

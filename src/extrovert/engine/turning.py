@@ -11,16 +11,17 @@ from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
 from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
-from extrovert.core.log import Answered, AskSent, Attempted
+from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.engine.admitting import Admitting
 from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
+from extrovert.turns.home import home
 from extrovert.turns.ledger import named, newer
 from extrovert.turns.mail import mail_for
-from extrovert.turns.request import Place, Question, Refusal
+from extrovert.turns.request import Place, Question, Refusal, Reply
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.turn import Turn
@@ -85,16 +86,16 @@ class Turning:
             moments += [turn.retry_at_us for turn in self.retrying]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def answered(self, call: Call, answer: msgspec.Raw) -> None:
+    def answered(self, call: Call, reply: Reply) -> None:
         """The answer to `call` came."""
-        self.answer(call.turn, call.place, answer)
+        self.answer(call.turn, call.place, reply.answer, reply.usage)
 
-    def answer(self, name: str, place: Place, answer: msgspec.Raw) -> None:
+    def answer(self, name: str, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
         """What the turn of this name asked has its answer; one that nobody waits for any more is dropped."""
         turn = self.fold.running.get(name)
         if turn is None or place not in turn.calls:
             return
-        self.remember(turn, place, answer)
+        self.remember(turn, place, answer, usage)
         if place[0] == HOLD:
             self._released(turn, msgspec.json.decode(answer, type=Approval))
         elif turn.suspended is not None:
@@ -102,9 +103,9 @@ class Turning:
         elif not (turn.positions and turn.calls):  # a guarded turn waits for all that was in flight
             self._attempt(turn, "answered")
 
-    def remember(self, turn: Running, place: Place, answer: msgspec.Raw) -> None:
+    def remember(self, turn: Running, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
         """Logs an answer; the turn does not go on yet."""
-        body = Answered(turn.id, place[0], place[1], answer)
+        body = Answered(turn.id, place[0], place[1], answer, usage)
         self.shard.log(body, lambda offset: self.fold.answered(body, offset, self.shard.now_us))
 
     def ask_failed(self, call: Call, error: Exception) -> None:
@@ -256,7 +257,7 @@ class Turning:
         context = self.fold.context
         scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
         if context.strict_shards:
-            scope.border = Border(scope.label, self.fold.home(turn))
+            scope.border = Border(scope.label, home(self.fold, turn))
         if turn.agent.source == "view" and self.options.validate:
             scope.look(context.views[turn.agent.on], turn.key)
         elif turn.agent.source == "table" and self.options.validate:

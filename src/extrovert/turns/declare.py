@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from math import exp, log
+from decimal import Decimal
+from inspect import cleandoc
+from math import ceil, exp, log
 from statistics import NormalDist
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
@@ -12,7 +14,16 @@ from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 
-__all__ = ["Agent", "AgentOptions", "Effect", "OnConflict", "Policy", "Thinking"]
+__all__ = [
+    "Agent",
+    "AgentOptions",
+    "Effect",
+    "Model",
+    "OnConflict",
+    "Policy",
+    "Price",
+    "Thinking",
+]
 
 OnConflict = Literal["contended", "guarded", "drop", "hold"]
 """What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
@@ -36,6 +47,57 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+
+
+class Price(Record):
+    """What a model costs, in US dollars: a million tokens in and out (decimals as text), and each request."""
+
+    input: str
+    output: str
+    request: str = "0"
+
+    def nano_usd(self, input_tokens: int, output_tokens: int) -> int:
+        """The price of one request in billionths of a dollar, rounded up."""
+        tokens = input_tokens * Decimal(self.input) + output_tokens * Decimal(self.output)
+        return ceil(tokens * 1000 + Decimal(self.request) * 1_000_000_000)
+
+
+class Model:
+    """A model under a name of the app's own. Made by `App.model`.
+
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        of: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        price: Price | None = None,
+    ) -> None:
+        self.name = name
+        self.of = of
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.settings = dict(settings or {})
+        self.max_tokens = max_tokens
+        self.timeout_s = timeout.total_seconds()
+        self.price = price
+
+    @property
+    def prompted(self) -> bool:
+        """Whether what answers is a model, and no policy."""
+        return not self.of.startswith("policy:")
+
+    @property
+    def parameters(self) -> str:
+        """Everything of it that an answer depends on."""
+        return canonical([self.of, self.base_url, self.settings, self.max_tokens]).decode()
 
 
 class Thinking(Record):
@@ -169,6 +231,8 @@ class Agent(Generic[T]):
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        prompted: bool = False,
+        parameters: str = "",
     ) -> None:
         self.name = name
         self.function = function
@@ -189,4 +253,6 @@ class Agent(Generic[T]):
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
-        self.instructions = function.__doc__ or ""
+        self.instructions = cleandoc(function.__doc__ or "")
+        self.prompted = prompted
+        self.parameters = parameters

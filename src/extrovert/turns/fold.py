@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
@@ -13,12 +13,10 @@ from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.search_state import SearchState
 from extrovert.context.seen import Seen
-from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
-from extrovert.core.ids import canonical
 from extrovert.core.log import (
     Answered,
     Attempted,
@@ -50,6 +48,25 @@ from extrovert.turns.wakes import WakeBook
 __all__ = ["Fold"]
 
 _BODY: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+
+
+_BEGINNING = b'{"kind":"events","stream":"'
+"""How the body of a batch begins, so that it can be decoded in one go, by the type of its stream's events."""
+
+
+def _batch_decoder(event: Any) -> msgspec.json.Decoder[Any]:
+    """Decodes the body of a batch with its records."""
+    fields = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Events)[2:]]
+    data = ("data", list[Optional[event]])  # noqa: UP045 -- `|` does not take what is only known when it runs
+    kind = msgspec.defstruct("Batch", [("kind", str), ("stream", str), data, *fields])
+    return msgspec.json.Decoder(kind)
+
+
+def _stream_of(body: bytes) -> str:
+    """The stream of a batch, if its body begins as bodies do; else ""."""
+    if not body.startswith(_BEGINNING):
+        return ""
+    return body[len(_BEGINNING) : body.find(b'"', len(_BEGINNING))].decode()
 
 
 class Fold:
@@ -96,6 +113,7 @@ class Fold:
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
         }
+        self._batches = {name: _batch_decoder(stream.event) for name, stream in self.streams.items()}
         self._row_types = {table.name: table.record for table in tables}
         self.delayed = Delayed(self.context, self._decoders)
 
@@ -107,7 +125,12 @@ class Fold:
             raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
         self.context.clock_is(entry.at_us)
         try:
-            self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
+            typed = self._batches.get(_stream_of(entry.body)) if entry.kind == "events" else None
+            if typed is not None:
+                body = typed.decode(entry.body)
+                self.events(body, body.data, entry.offset, entry.at_us)
+            else:
+                self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -177,7 +200,14 @@ class Fold:
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], at_us: int
     ) -> list[tuple[int, str]]:
         """Folds a batch of one stream and wakes the agents on it; returns (place, cause) of what could not be taken."""
-        failures = self.context.fold(stream, keys, records, offsets)
+        context = self.context
+        if stream not in context.forked:
+            failures = context.fold(stream, keys, records, offsets)
+        else:
+            failures = context.fold_tables(stream, keys, records, offsets)
+            for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
+                failures += [(place, cause) for _, cause in context.follow(stream, [key], [record], [offset])]
+                self._deliver_produced(at_us)
         for book in self._by_source.get(("stream", stream), ()):
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
@@ -287,12 +317,10 @@ class Fold:
 
     def stepped(self, body: EffectStep, offset: int, at_us: int) -> None:
         """Applies steps of effects; where somebody wants to know what came of one, an event tells of it."""
-        if self._outcomes:
-            for move in body.moves:
-                pending = self.outbox.pending[move.key]
-                stream = self._outcomes.get(pending.effect)
-                if stream is not None and (outcome := outcome_of(pending, move)) is not None:
-                    self.context.produce(stream, outcome, offset)
+        for move in body.moves if self._outcomes else ():
+            pending = self.outbox.pending[move.key]
+            if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.context.produce(self._outcomes[pending.effect], outcome, offset)
         self.intents.extend(self.outbox.step(body, offset, at_us))
         self._deliver_produced(at_us)
         self.settle(offset, at_us)
@@ -315,23 +343,6 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
-
-    def derived_events(self, turn: Running) -> list[tuple[int, msgspec.Raw]]:
-        """The events that a turn saw, where the log does not hold them, since they follow from others."""
-        if turn.agent.source != "stream" or not self.streams[turn.agent.on].made_by:
-            return []
-        return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]
-
-    def home(self, turn: Running) -> Any:
-        """The shard of what woke a turn."""
-        agent = turn.agent
-        if agent.source == "stream":
-            return self.streams[agent.on].shard_of(turn.events[-1][1])
-        table = self.context.views[agent.on].table if agent.source == "view" else self.context.tables[agent.on]
-        if table.declared.replicated:
-            return EVERYWHERE
-        row = table.rows.get(turn.key)
-        return UNKNOWN if row is None else table.declared.shard_of(row)
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
+from extrovert.core.log import Usage
 from extrovert.core.record import Record
 
-__all__ = ["Answer", "Place", "Question", "Refusal", "Request"]
+__all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
 
 Place = tuple[str, int]
 """Where an answer is remembered in a turn: the hash of its request, and which occurrence of that it is."""
@@ -33,16 +34,36 @@ class Answer(Record):
     value: msgspec.Raw
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What came of a question: the answer as JSON, and what it took."""
+
+    answer: msgspec.Raw
+    usage: Usage | None = None
+
+
 class Request:
     """One question to a model or a policy (`kind` ask), one read of something outside (call), or one wait: for a
     moment (sleep), for an event (next), for a person (approval).
 
     `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
-    requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type and
-    the answers refused so far. An answer older than `max_age_us` is asked for again.
+    requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
+    answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
+    is asked for again.
     """
 
-    __slots__ = ("about", "about_json", "function", "hash", "kind", "max_age_us", "model", "output", "refusals")
+    __slots__ = (
+        "about",
+        "about_json",
+        "function",
+        "hash",
+        "instructions",
+        "kind",
+        "max_age_us",
+        "model",
+        "output",
+        "parameters",
+        "refusals",
+    )
 
     def __init__(
         self,
@@ -54,6 +75,8 @@ class Request:
         function: Callable[..., Any] | None = None,
         refusals: tuple[Refusal, ...] = (),
         max_age_us: int | None = None,
+        instructions: str = "",
+        parameters: str = "",
     ) -> None:
         self.kind = kind
         self.model = model
@@ -63,7 +86,10 @@ class Request:
         self.function = function
         self.refusals = refusals
         self.max_age_us = max_age_us
-        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals))
+        self.instructions = instructions
+        self.parameters = parameters
+        told = (instructions, parameters) if instructions or parameters else ()
+        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> Request:
         """The same question, with the answers that were not accepted."""
@@ -75,6 +101,8 @@ class Request:
             function=self.function,
             refusals=refusals,
             max_age_us=self.max_age_us,
+            instructions=self.instructions,
+            parameters=self.parameters,
         )
 
     def decode(self, answer: msgspec.Raw) -> Any:

@@ -93,7 +93,10 @@ class Turn:
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
         """
-        return await Asking(self, Request("ask", self._agent.model, about, output))
+        agent = self._agent
+        told = agent.instructions if agent.prompted else ""
+        request = Request("ask", agent.model, about, output, instructions=told, parameters=agent.parameters)
+        return await Asking(self, request)
 
     async def call(
         self,
@@ -194,6 +197,12 @@ class Turn:
         self._check(f"table `{table.name}`", row, table.record)
         key = getattr(row, table.key)
         self._may_write(table, key, row)
+        timeline = self._scope.context.tables[table.name].timeline
+        try:
+            if timeline is not None:
+                timeline.check(row)
+        except ValueError as error:
+            raise TurnError(f"Agent `{self.agent}` gave table `{table.name}` row `{key}`: {error}.") from error
         self._scope.writes.setdefault(table.name, {})[key] = row
 
     def delete(self, table: Table[K, Any], key: K) -> None:
