@@ -24,9 +24,12 @@ class Gates:
     def empty(self) -> bool:
         return not self._waiting
 
-    def passes(self, pending: Pending, now_us: int, begun: int) -> bool:
-        """Whether it may begin, where `begun` of its effect do so now; else it waits here."""
-        if pending.effect not in self._waiting and self._open(pending.effect, now_us, begun):
+    def passes(self, pending: Pending, now_us: int, begun: int, *, next_one: bool) -> bool:
+        """Whether it may begin, where `begun` of its effect do so now; else it waits here.
+
+        Others wait before it, unless it is the `next_one`, just taken from here.
+        """
+        if (next_one or pending.effect not in self._waiting) and self._open(pending.effect, now_us, begun):
             return True
         waiting = self._waiting.setdefault(pending.effect, deque())
         if pending.key not in waiting:

@@ -121,8 +121,7 @@ class Performing:
             keys.append(self._intended.popleft()[2])
         while True:
             keys += self._freed()
-            keys += self._gates.take(now_us)
-            moves = self._moves(keys, now_us)
+            moves = self._moves(self._gates.take(now_us), keys, now_us)
             if not moves:
                 return
             offset, due_us = self.shard.fold.end, self._due_us(now_us)
@@ -144,11 +143,11 @@ class Performing:
         self._in_line.difference_update(found)
         return found
 
-    def _moves(self, keys: list[str], now_us: int) -> list[EffectMoved]:
-        """The steps of those that may begin. Others are put where they wait."""
+    def _moves(self, first: list[str], keys: list[str], now_us: int) -> list[EffectMoved]:
+        """The steps of those that may begin, the `first` before others. The rest are put where they wait."""
         moves: list[EffectMoved] = []
         begun: Counter[str] = Counter()
-        for key in dict.fromkeys(keys):
+        for key in dict.fromkeys([*first, *keys]):
             pending = self._outbox.pending.get(key)
             if pending is None or pending.state == "performing" or key in self.acting:
                 continue
@@ -159,7 +158,7 @@ class Performing:
                 self._in_line.add(key)
             elif (move := self._without_acting(pending, now_us)) is not None:
                 moves.append(move)
-            elif self._gates.passes(pending, now_us, begun[pending.effect]):
+            elif self._gates.passes(pending, now_us, begun[pending.effect], next_one=key in first):
                 begun[pending.effect] += 1
                 moves.append(EffectMoved(key, "performing"))
         return moves

@@ -13,15 +13,20 @@ import msgspec
 from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
+from extrovert.core.time import from_us
 from extrovert.engine.loop import Engine
+from extrovert.engine.settling import settle
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.protocol import (
     Done,
+    EffectInfo,
+    Effects,
     GetRow,
     Inspect,
+    ListEffects,
     ListRelations,
     ListRows,
     ListTables,
@@ -35,6 +40,8 @@ from extrovert.surfaces.protocol import (
     RowAt,
     Rows,
     Seen,
+    Settle,
+    SettledAs,
     TableInfo,
     Tables,
     Take,
@@ -42,6 +49,7 @@ from extrovert.surfaces.protocol import (
     ViewInfo,
 )
 from extrovert.surfaces.retrying import retry
+from extrovert.turns.outbox import Outbox
 
 __all__ = ["answer"]
 
@@ -49,7 +57,7 @@ ROWS_AT_A_TIME = 500
 PAGE = 1_000
 
 
-def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
+def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:  # noqa: C901 -- one case each
     """Does what is asked, now, and returns the replies. They may be told when all that is applied now is durable.
 
     Raises `DeclarationError` where the request names what is not there.
@@ -66,6 +74,12 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
                 return [Retaken(retry(engine, store, offsets))]
             finally:
                 store.close()
+        case ListEffects():
+            return [Effects(_effects(engine.shard.fold.outbox))]
+        case Settle(key, said, by, because, outcome):
+            engine.shard.advance(engine.clock.now_us())
+            settle(engine, key, said, by=by, because=because, outcome=outcome)
+            return [SettledAs()]
         case ListTables():
             context = engine.shard.fold.context
             return [Tables([*map(_about, context.tables.values())], [*map(_about_view, context.views.values())])]
@@ -84,6 +98,26 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             return [gauge(engine)]
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
+
+
+def _effects(outbox: Outbox) -> list[EffectInfo]:
+    """Those that came to a bad end, then those that are not at their end."""
+    return [
+        EffectInfo(
+            one.key,
+            one.effect,
+            one.args,
+            one.state,
+            from_us(one.since_us),
+            one.tries,
+            one.error,
+            None if one.retry_at_us is None else from_us(one.retry_at_us),
+            outbox.ahead(one) if one.key in outbox.pending else "",
+            one.undoes,
+            one.undo,
+        )
+        for one in (*outbox.failed.values(), *outbox.pending.values())
+    ]
 
 
 def _state(engine: Engine, name: str) -> TableState | ViewState:

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
@@ -113,6 +114,8 @@ for name, function in {
     "decisions": decisions,
     "explain": explain,
     "dead-letters": dead_letters,
+    "effects": effects,
+    "settle": settle,
     "inspect": inspect_engine,
 }.items():
     app.command(name, help=_help(function))(function)

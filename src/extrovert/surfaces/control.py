@@ -22,6 +22,7 @@ from extrovert.surfaces.protocol import (
     Reply,
     Request,
     Retry,
+    Settle,
     Take,
     Welcome,
     request_of,
@@ -95,7 +96,7 @@ class Control:
         return replies
 
     def _broken(self, request: Request, error: Exception) -> None:
-        if isinstance(request, Take | Retry):
+        if isinstance(request, Take | Retry | Settle):
             self.failure, self.closing = error, True
             self.engine.stop()
 

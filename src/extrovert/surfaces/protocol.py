@@ -7,7 +7,8 @@ told is durable.
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,9 +19,12 @@ from extrovert.surfaces.gauges import Gauges
 __all__ = [
     "VERSION",
     "Done",
+    "EffectInfo",
+    "Effects",
     "GetRow",
     "Hello",
     "Inspect",
+    "ListEffects",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -35,6 +39,8 @@ __all__ = [
     "RowAt",
     "Rows",
     "Seen",
+    "Settle",
+    "SettledAs",
     "TableInfo",
     "Tables",
     "Take",
@@ -99,6 +105,20 @@ class Retry(Record, tag="retry"):
     """Take these dead letters up again: the offsets, or all that have not been."""
 
     letters: list[int] = []
+
+
+class ListEffects(Record, tag="list_effects"):
+    """Which effects are not at their end, or came to a bad one?"""
+
+
+class Settle(Record, tag="settle"):
+    """An effect is done (with an outcome), not-done or withdrawn: so says `by`, and why."""
+
+    key: str
+    said: Literal["done", "not-done", "withdrawn"]
+    by: str
+    because: str = ""
+    outcome: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Welcome(Record, tag="welcome"):
@@ -195,6 +215,34 @@ class Retaken(Record, tag="retaken"):
     letters: list[tuple[int, str]]
 
 
+class EffectInfo(Record):
+    """An effect that waits or came to a bad end.
+
+    `behind` is the key of one that has to come to its end before; `undoes` that of what it takes back; `undo` the
+    effect that would take it back ("": it cannot be).
+    """
+
+    key: str
+    effect: str
+    args: msgspec.Raw
+    state: str
+    since: datetime
+    tries: int
+    error: str = ""
+    retry_at: datetime | None = None
+    behind: str = ""
+    undoes: str = ""
+    undo: str = ""
+
+
+class Effects(Record, tag="effects"):
+    effects: list[EffectInfo]
+
+
+class SettledAs(Record, tag="settled"):
+    """What a person said of an effect is logged."""
+
+
 class Refused(Record, tag="refused"):
     """The request was not done. `whose` says who must act: `developer` (a declaration, a name), `anyone`, or `wait`."""
 
@@ -202,8 +250,22 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Inspect | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused
+Request = (
+    Hello
+    | Take
+    | ListTables
+    | ListRows
+    | GetRow
+    | ListRelations
+    | ReadRelations
+    | Inspect
+    | Retry
+    | ListEffects
+    | Settle
+)
+Reply = (
+    Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused | Effects | SettledAs
+)
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
