@@ -129,7 +129,7 @@ def explain(
     again, what it asked and what was answered; what was written and emitted; and what came of its effects.
 
     With --json, one object: id, agent, key, outcome, cause, offset, at, took_ms, woken_by, due_at, wake, after, events,
-    attempts, attempts_made, context_age_ms, reads, writes, emits and effects.
+    attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards and undoes.
 
     Examples:
       extrovert explain rebook:B-390412-17@8812

@@ -14,6 +14,7 @@ from extrovert.core.log import (
     Attempted,
     Body,
     Decided,
+    EffectMoved,
     EffectStep,
     Embedded,
     Emit,
@@ -31,6 +32,8 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
+from extrovert.turns.guards import written
+from extrovert.turns.outbox import UNDO
 
 __all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
 
@@ -101,16 +104,25 @@ class Step(Record):
     outcome: msgspec.Raw
     error: str = ""
     retry_at: datetime | None = None
+    of: str = ""
+    by: str = ""
 
 
 class Act(Record):
-    """An effect with its idempotency key, its arguments, its present state, and the steps that led there."""
+    """An effect with its idempotency key, its arguments, its present state, and the steps that led there.
+
+    `guard` is its condition, `once` its business key, `undo` the effect that takes it back ("": none is declared, and
+    what is done stays done). An effect whose key ends in `/undo` takes back the one of the key before that.
+    """
 
     key: str
     effect: str
     args: msgspec.Raw
     state: str
     steps: list[Step]
+    guard: str = ""
+    once: str = ""
+    undo: str = ""
 
 
 class Story(Record):
@@ -141,6 +153,8 @@ class Story(Record):
     writes: list[Write] = []
     emits: list[Emit] = []
     effects: list[Act] = []
+    guards: list[str] = []
+    undoes: list[str] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -209,6 +223,8 @@ class _Teller:
             writes=body.writes,
             emits=body.emits,
             effects=self._acts(body),
+            guards=list(map(written, body.guards)),
+            undoes=body.undoes,
         )
 
     # ---- entries
@@ -237,6 +253,8 @@ class _Teller:
             by = f"dead letter {body.letter}, taken up again"
         elif isinstance(body, Embedded):
             by = f"vectors for search `{body.search}`"
+        elif isinstance(body, EffectStep):
+            by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
         elif isinstance(body, Passed):
             by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
@@ -310,30 +328,42 @@ class _Teller:
     # ---- effects
 
     def _acts(self, body: Decided) -> list[Act]:
-        """The effects with their steps: those are looked for from the decision on, until all have come to an end."""
-        steps: dict[str, list[Step]] = {f"{body.turn}/{intent.slot}": [] for intent in body.effects}
-        open_ones = set(steps)
+        """The effects, and the undos of some, with their steps, as far as the log goes.
+
+        An effect that has settled may be undone much later, where it can be; else the search ends with the last end.
+        """
+        acts = [_intended(body.turn, intent) for intent in body.effects]
+        found = {act.key: act for act in acts}
+        open_ones = {act.key for act in acts}
         wanted = b'"key":' + msgspec.json.encode(f"{body.turn}/")[:-1]
-        if open_ones:
-            for entry in self.store.steps(wanted, self.ended.offset):
-                moved = _body.decode(entry.body)
-                assert isinstance(moved, EffectStep)
-                for move in moved.moves:
-                    if move.key in steps:
-                        retry_at = None if move.retry_at_us is None else from_us(move.retry_at_us)
-                        steps[move.key].append(
-                            Step(from_us(entry.at_us), move.state, move.outcome, move.error, retry_at)
-                        )
-                        if move.state in ENDS and retry_at is None:
-                            open_ones.discard(move.key)
-                if not open_ones:
-                    break
-        return [_act(body.turn, intent, steps[f"{body.turn}/{intent.slot}"]) for intent in body.effects]
+        for entry in self.store.steps(wanted, self.ended.offset) if acts else ():
+            step = _body.decode(entry.body)
+            assert isinstance(step, EffectStep)
+            for move in step.moves:
+                if move.key in found:
+                    act = found[move.key] = _moved(found[move.key], move, from_us(entry.at_us))
+                    if move.state in ENDS and move.retry_at_us is None and not (act.undo and move.state == "settled"):
+                        open_ones.discard(move.key)
+            for undo in step.undos:
+                if undo.key.removesuffix(UNDO) in found:
+                    found[undo.key] = Act(undo.key, undo.effect, undo.args, "intended", [])
+                    open_ones.discard(undo.key.removesuffix(UNDO))
+                    open_ones.add(undo.key)
+            if not open_ones:
+                break
+        return list(found.values())
 
 
-def _act(turn: str, intent: Intent, steps: list[Step]) -> Act:
-    state = steps[-1].state if steps else "intended"
-    return Act(f"{turn}/{intent.slot}", intent.effect, intent.args, state, steps)
+def _intended(turn: str, intent: Intent) -> Act:
+    guard = "" if intent.guard is None else written(intent.guard)
+    key = f"{turn}/{intent.slot}"
+    return Act(key, intent.effect, intent.args, "intended", [], guard=guard, once=intent.once, undo=intent.undo)
+
+
+def _moved(act: Act, move: EffectMoved, at: datetime) -> Act:
+    retry_at = None if move.retry_at_us is None else from_us(move.retry_at_us)
+    step = Step(at, move.state, move.outcome, move.error, retry_at, of=move.of, by=move.by)
+    return act.but(state=move.state, steps=[*act.steps, step])
 
 
 def _cancelled(attempt: Attempt, hashes: list[str]) -> Attempt:

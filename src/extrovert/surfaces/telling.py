@@ -9,6 +9,7 @@ from rich.text import Text
 from extrovert.core.log import is_null
 from extrovert.surfaces.printing import columns, moment, plain, short, span
 from extrovert.surfaces.story import Act, Asked, Attempt, Change, Read, Story
+from extrovert.turns.outbox import UNDO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,7 +63,31 @@ def tell_to(out: Console, story: Story) -> None:
     _outcome(out, story)
 
 
+def _conditions(out: Console, story: Story) -> None:
+    if story.guards:
+        _head(out, "Guarded: at the commit there held")
+        for guard in story.guards:
+            out.print(f"  {plain(guard)}", soft_wrap=True)
+    if story.undoes:
+        _head(out, "Undid")
+        for decision in story.undoes:
+            out.print(f"  {plain(decision)}", soft_wrap=True)
+
+
+def _effects(out: Console, story: Story) -> None:
+    if story.effects:
+        _head(out, "Effects")
+        for act in story.effects:
+            _act(out, act)
+        ends = {act.state for act in story.effects}
+        if ends & {"failed", "withdrawn"}:
+            for act in story.effects:
+                if act.state == "settled" and not act.undo and not act.key.endswith(UNDO):
+                    out.print(f"  {plain(act.key)} has no undo: it stays done", soft_wrap=True)
+
+
 def _outcome(out: Console, story: Story) -> None:
+    _conditions(out, story)
     if story.writes:
         _head(out, "Wrote")
         for write in story.writes:
@@ -72,11 +97,8 @@ def _outcome(out: Console, story: Story) -> None:
         _head(out, "Emitted")
         for place, emit in enumerate(story.emits, start=1):
             out.print(f"  {_at(emit.to, emit.key)} @{story.offset + place}  {short(emit.data)}", soft_wrap=True)
-    if story.effects:
-        _head(out, "Effects")
-        for act in story.effects:
-            _act(out, act)
-    if story.outcome == "decided" and not (story.writes or story.emits or story.effects):
+    _effects(out, story)
+    if story.outcome == "decided" and not (story.writes or story.emits or story.effects or story.undoes):
         _head(out, "Changed nothing")
 
 
@@ -148,9 +170,16 @@ def _ask(out: Console, ask: Asked) -> None:
 
 
 def _act(out: Console, act: Act) -> None:
-    out.print(f"  {act.effect} {short(act.args, 400)}  {act.state}", soft_wrap=True)
+    what = f"undo of {plain(act.key.removesuffix(UNDO))}: " if act.key.endswith(UNDO) else ""
+    out.print(f"  {what}{act.effect} {short(act.args, 400)}  {act.state}", soft_wrap=True)
+    for word, value in (("only if", act.guard), ("once for", act.once), ("can be undone by", act.undo)):
+        if value:
+            out.print(f"       {word} {plain(value)}", soft_wrap=True)
     for step in act.steps:
         told = "" if is_null(step.outcome) else f": {short(step.outcome)}"
         told += f": {plain(step.error)}" if step.error else ""
-        told += "" if step.retry_at is None else f"; to be tried again at {moment(step.retry_at)}"
+        told += f"; it is that of {plain(step.of)}" if step.of else ""
+        told += f"; so says {plain(step.by)}" if step.by else ""
+        again = "looked at" if step.state == "unknown" else "tried"
+        told += "" if step.retry_at is None else f"; to be {again} again at {moment(step.retry_at)}"
         out.print(f"       {moment(step.at)}  {step.state}{told}", soft_wrap=True)

@@ -7,7 +7,19 @@ from typer.testing import CliRunner
 
 from extrovert.surfaces.cli import app
 
-COMMANDS = ["run", "send", "tables", "sql", "decisions", "explain", "dead-letters", "inspect", "demo"]
+COMMANDS = [
+    "run",
+    "send",
+    "tables",
+    "sql",
+    "decisions",
+    "explain",
+    "dead-letters",
+    "effects",
+    "settle",
+    "inspect",
+    "demo",
+]
 
 
 def test_the_help_names_all_commands() -> None:

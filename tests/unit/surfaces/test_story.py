@@ -261,3 +261,62 @@ async def test_agent_and_key_name_the_latest_decision(world: World) -> None:
     await world.send(complaints, Complaint("B1", "still late"))
     assert story_of(world, "answer:B1").offset > first.offset
     assert story_of(world, first.id) == first
+
+
+pair = App("pair")
+orders = pair.table("orders", Booking, key=Booking.booking_id)
+
+
+@pair.guard
+def ordered(booking_id: str) -> bool:
+    return orders.get(booking_id) is not None
+
+
+@pair.effect
+async def give_back(booking_id: str) -> None: ...
+
+
+@pair.effect(undo=give_back)
+async def take(booking_id: str) -> None: ...
+
+
+@pair.effect
+async def inform(booking_id: str) -> None: ...
+
+
+@pair.effect
+async def break_down(booking_id: str) -> None: ...
+
+
+@pair.agent(wakes_on=orders)
+async def order(turn: Turn, booking: Booking) -> None:
+    turn.require(ordered(booking.booking_id))
+    turn.effect(take, booking.booking_id).once("O1").guard(ordered(booking.booking_id))
+    turn.effect(inform, booking.booking_id)
+    turn.effect(break_down, booking.booking_id)
+
+
+async def test_it_tells_of_guards_business_keys_and_what_was_undone() -> None:
+    with World(pair) as world:
+        world.outcome(break_down, PermanentError("broken"))
+        await world.send(orders, Booking("B1", "F1"))
+        story = story_of(world, "order:B1")
+    assert story.guards == ['ordered("B1")']
+    assert [(act.effect, act.state, act.guard, act.once, act.undo) for act in story.effects] == [
+        ("take", "settled", 'ordered("B1")', "O1", "give_back"),
+        ("inform", "settled", "", "", ""),
+        ("break_down", "failed", "", "", ""),
+        ("give_back", "settled", "", "", ""),
+    ]
+    out = StringIO()
+    tell_to(Console(file=out, width=200), story)
+    told = out.getvalue()
+    for words in (
+        "Guarded",
+        'only if ordered("B1")',
+        "once for O1",
+        "can be undone by give_back",
+        "undo of order:B1@1/0",
+    ):
+        assert words in told
+    assert "order:B1@1/1 has no undo: it stays done" in told
