@@ -192,10 +192,10 @@ class App(Declarations):
         per_second: float | None = None,
         in_order: bool = True,
         order_by: str = "",
-        undo: Effect[Any] | None = None,
+        undo: Effect[...] | None = None,
         horizon: timedelta = timedelta(days=1),
     ) -> Callable[[Callable[P, Awaitable[Any]]], Effect[P]]: ...
-    def effect(self, function: Any = None, *, undo: Effect[Any] | None = None, **options: Any) -> Any:
+    def effect(self, function: Any = None, *, undo: Effect[...] | None = None, **options: Any) -> Any:
         """Declares an effect: an `async def` that acts on the outside world.
 
         A parameter `idempotency_key` is given the key under which this act is known. `idempotent` says that the target
@@ -218,7 +218,7 @@ class App(Declarations):
 
         return declare if function is None else declare(function)
 
-    def outcomes(self, effect: Effect[Any]) -> Stream[Outcome]:
+    def outcomes(self, effect: Effect[...]) -> Stream[Outcome]:
         """The stream of what came of an effect: an event for each that settled, failed, was withdrawn, or is unknown.
 
         Its key is that of the agent that intended it. A stream of this effect is declared once.

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from extrovert import App, Backoff, DeclarationError, PermanentError, Table, TransientError, Turn
@@ -209,6 +210,20 @@ async def test_tries_that_may_have_acted_do_not_end_as_failed(tmp_path: Path) ->
     assert [state for _, state in moves(host)] == ["performing", "unknown", "performing", "unknown"]
     (pending,) = host.fold.outbox.pending.values()
     assert pending.retry_at_us is None
+
+
+async def test_one_that_may_have_happened_and_that_the_app_no_longer_has_stays_unknown(tmp_path: Path) -> None:
+    outside = Outside()
+    outside.errors["pay"] = [ConnectionResetError("by peer")]
+    app, orders = shop(outside, idempotent=True)
+    host = Host(app, tmp_path / "log")
+    host.hand_in(orders, Order("o1", "7"))
+    await host.advance(0.3)
+    host.flush()
+    host.declared = msgspec.structs.replace(host.declared, effects=[])
+    host.crash()
+    await host.settle()
+    assert [state for _, state in moves(host)] == ["performing", "unknown", "performing", "unknown"]
 
 
 async def unknown(path: Path) -> tuple[Outside, Host, str]:

@@ -10,10 +10,12 @@ from typing import assert_type
 from extrovert import (
     App,
     Arrival,
+    Backoff,
     Change,
     Csv,
     Hit,
     Lines,
+    Outcome,
     Parquet,
     Record,
     Refuse,
@@ -128,7 +130,16 @@ def disrupted(booking: Booking) -> Disruption | None:
 async def send_message(customer_id: str, text: str) -> None: ...
 
 
-@app.effect(idempotent=True, max_tries=3)
+@app.guard
+def has_seats(flight_id: str) -> bool:
+    return seats[flight_id].left >= 0
+
+
+@app.effect
+async def take_back(booking_id: int, *, undoes: str = "", idempotency_key: str = "") -> None: ...
+
+
+@app.effect(idempotent=True, max_tries=3, retry=Backoff(jitter=0.1), undo=take_back, order_by="booking_id")
 async def refund(booking_id: int, *, idempotency_key: str = "") -> int:
     return booking_id
 
@@ -167,7 +178,10 @@ async def rebook(turn: Turn, case: Disruption) -> None:
     turn.emit(told, choice)
     turn.emit(events, Delayed("F1", len(later) + to.count("ORD")))
     turn.effect(send_message, case.booking.customer_id, choice.message + words[0])
-    turn.effect(refund, case.booking.booking_id)
+    turn.effect(refund, case.booking.booking_id).once(17).guard(has_seats(choice.flight_id))
+    turn.require(has_seats(choice.flight_id))
+    turn.put(seats, Seats(choice.flight_id, free.left - 1), guard=has_seats(choice.flight_id))
+    turn.undo("rebook:17@3")
     assert_type(flights["F1"], Flight)
     assert_type(disrupted[17].flight.departs_at, datetime)
     assert_type(to["ORD"], tuple[Flight, ...])
@@ -254,3 +268,8 @@ async def sends(left: Seats) -> None:
         report = await engine.send(moves, (Rebooking("F1", "so") for _ in range(3)), source="desk")
         assert_type(report.duplicates, int)
         await engine.send(seats, [left])
+
+
+@app.agent(wakes_on=app.outcomes(refund))
+async def hear_of(turn: Turn, outcome: Outcome) -> None:
+    assert_type(outcome.state, str)

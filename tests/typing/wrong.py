@@ -44,6 +44,11 @@ odd = flights.index(Flight.origin)  # error: reportAttributeAccessIssue
 app.table("dated", Flight, key=Flight.flight_id, ttl=60)  # error: reportCallIssue
 
 
+@app.guard
+def has_seats(flight_id: str) -> bool:
+    return bool(flight_id)
+
+
 @app.effect
 async def send_message(customer_id: str, text: str) -> None: ...
 
@@ -88,6 +93,10 @@ async def rebook(turn: Turn, flight: Flight) -> None:
     turn.delete(bookings, "B1")  # error: reportArgumentType
     turn.emit(told, flight)  # error: reportArgumentType
     turn.effect(send_message, "C1")  # error: reportCallIssue
+    turn.effect(send_message, "C1", "text").guard(has_seats(17))  # error: reportArgumentType
+    turn.effect(send_message, "C1", "text").once(None)  # error: reportArgumentType
+    turn.require(has_seats)  # error: reportArgumentType
+    turn.require(has_seats())  # error: reportCallIssue
     turn.effect(send_message, "C1", 17)  # error: reportArgumentType
     turn.effect(send_message, "C1", "text", "more")  # error: reportCallIssue
     flight.delay_minutes = 5  # error: reportAttributeAccessIssue

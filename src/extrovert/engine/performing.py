@@ -203,7 +203,8 @@ class Performing:
         """Acts or looks up, and says what came of it. Never raises."""
         effect = self.effects.get(pending.effect)
         if effect is None:
-            return EffectMoved(pending.key, "failed", error=f"there is no effect `{pending.effect}` any more")
+            state = "unknown" if pending.unclear else "failed"
+            return EffectMoved(pending.key, state, error=f"there is no effect `{pending.effect}` any more")
         acting = Acting(effect, self.shard.options.seed)
         outcome, error = await acting.perform(pending)
         follow = acting.looked if pending.state == "unknown" else acting.tried

@@ -153,7 +153,7 @@ class World:
         decide(self.engine, name, Approval(granted, by, note))
         await self.settle()
 
-    def outcome(self, effect: Effect[Any], *outcomes: Any) -> None:
+    def outcome(self, effect: Effect[...], *outcomes: Any) -> None:
         """Scripts what comes of an effect: values, exceptions, or functions of its arguments; the last stays."""
         self._outcomes[effect.name] = list(outcomes)
 

@@ -18,7 +18,7 @@ FILLED = ("idempotency_key", "undoes", "outcome")
 
 
 def effect_of(
-    function: Callable[..., Awaitable[Any]], undo: Effect[Any] | None, options: Mapping[str, Any]
+    function: Callable[..., Awaitable[Any]], undo: Effect[...] | None, options: Mapping[str, Any]
 ) -> Effect[Any]:
     """The effect of an `async def` function. Raises `DeclarationError` where it cannot be one."""
     name = function.__name__
