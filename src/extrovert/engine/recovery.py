@@ -150,6 +150,7 @@ def _restore(fold: Fold, shot: _Snapshot, store: Store) -> None:
     for name, saved in shot.operators.items():
         context.operators[name].load(bytes(saved))
     context.settle()
+    context.drop_unmade()
     context.take_changes()
     for name, versions in shot.views.items():
         if name in context.views:

@@ -115,16 +115,15 @@ def _about_view(state: ViewState) -> ViewInfo:
 def _about(state: TableState) -> TableInfo:
     table = state.declared
     by_turns = "turns" if not table.fed else f"source, turns ({', '.join(sorted(table.turns_own))})"
-    written_by = "source" if table.fed and not table.turns_own else by_turns
+    written_by = table.made_by.replace("`", "") or ("source" if table.fed and not table.turns_own else by_turns)
     return TableInfo(table.name, table.key, len(state.rows), table.stream, written_by)
 
 
 def _key(state: TableState, text: str) -> Any:
     """A key as the table has it: its keys are text, or whole numbers."""
     table = state.declared
-    kind = next(field.type for field in msgspec.structs.fields(table.record) if field.name == table.key)
     try:
-        return msgspec.convert(text, kind, strict=False)
+        return msgspec.convert(text, table.key_type, strict=False)
     except msgspec.ValidationError as error:
         raise DeclarationError(f"`{text}` is no key of table `{table.name}`: `{table.key}`: {error}.") from error
 
