@@ -39,14 +39,16 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
-from extrovert.turns.declare import Agent, Effect, Policy, Thinking
+from extrovert.turns.declare import Agent, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.turn import Turn
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "Agent",
     "Aggregate",
     "AlreadyRunning",
     "App",
+    "Approval",
     "Arrival",
     "BeforeHistory",
     "Change",
@@ -63,9 +65,11 @@ __all__ = [
     "Lines",
     "MissingExtra",
     "MissingRow",
+    "Model",
     "Parquet",
     "PermanentError",
     "Policy",
+    "Price",
     "RangeIndex",
     "Record",
     "Refuse",

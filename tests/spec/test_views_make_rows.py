@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from extrovert import App, DeclarationError, Record, Turn
+from extrovert import App, DeclarationError, Record, Table, Turn
 from extrovert.testing import World
 from extrovert.turns.fold import Fold
 from tests.hosts import Host
@@ -30,6 +31,11 @@ class Leg(Record):
 
 class Visited(Record):
     code: str
+
+
+class Counted(Record):
+    code: str
+    travellers: int
 
 
 class Wait(Record):
@@ -242,6 +248,35 @@ async def test_rows_that_a_new_edition_of_the_view_does_not_make_are_gone(tmp_pa
     context = again.fold.context
     assert list(context.tables["seen"].rows) == ["ORD"]
     assert context.views["twice"].values == {"ORD": "ORDORD"}
+
+
+async def test_a_new_edition_of_the_view_may_make_other_records(tmp_path: Path) -> None:
+    def edition(*, counted: bool) -> App:
+        made = App("travel")
+        trips = made.table("trips", Trip, key=Trip.trip_id)
+
+        def counts(trip: Trip) -> Iterator[Counted]:
+            yield Counted(trip.airports[0], trip.travellers)
+
+        def visits(trip: Trip) -> Iterator[Visited]:
+            yield Visited(trip.airports[0])
+
+        counts.__name__ = visits.__name__ = "seen"
+        seen: Table[str, Any] = made.view(over=trips, key="code")(counts if counted else visits)
+        seen.index("code")
+
+        @made.agent(wakes_on=seen)
+        async def see(turn: Turn, row: Record) -> None: ...
+
+        return made
+
+    host = Host(edition(counted=False), tmp_path / "log")
+    await host.send(host.declared.tables[0], Trip("T1", ["JFK"], 3))
+    await host.stop()
+    again = Host(edition(counted=True), tmp_path / "log")
+    assert again.fold.context.tables["seen"].rows == {"JFK": Counted("JFK", 3)}
+    await again.settle()
+    assert len(again.decisions()) == 2  # the row is another one now
 
 
 def test_what_it_makes_is_found_in_its_annotation() -> None:

@@ -105,7 +105,7 @@ def test_a_view_is_over_a_table_or_a_view() -> None:
 
 
 def test_a_table_and_a_view_do_not_share_a_name() -> None:
-    with pytest.raises(DeclarationError, match="There is a table `flights` already"):
+    with pytest.raises(DeclarationError, match="There is a table named `flights`"):
 
         @app.view(over=bookings)
         def flights(booking: Booking) -> int:

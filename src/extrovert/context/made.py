@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -52,7 +52,8 @@ def made_by(function: Callable[..., Any], key: Any, *, shard_by: Any, replicated
     if not (typing.get_origin(returned) in _ITERABLES and isinstance(inner, type) and issubclass(inner, Record)):
         field = key if isinstance(key, str) else getattr(key, "__name__", repr(key))
         raise DeclarationError(
-            f"{where} makes rows by `{field}`, so say of which record: `def {name}(…) -> list[<a Record>]`, or Iterator."
+            f"{where} makes rows by `{field}`, so say of which record: `def {name}(…) -> list[<a Record>]`, or an "
+            f"Iterator of them."
         )
     record: type[Record] = inner
     key_name = field_name(where, record, key)
@@ -131,6 +132,15 @@ class MadeState:
             return makers.get(first)
         self.quarantine[key] = f"`{first}` and `{min(others)}` of `{self.over}` make different rows of `{key}`"
         return None
+
+    def load(self, values: Mapping[Any, _Rows]) -> None:
+        """Takes up what the view has made, by maker, after the table's rows."""
+        for maker, rows in values.items():
+            for key, row in rows.items():
+                self.makers.setdefault(key, {})[maker] = row
+        for key, makers in self.makers.items():
+            if len(makers) > 1:
+                self._agreed(key, makers)
 
     def drop_unmade(self, offset: int) -> None:
         """Deletes the rows that nobody makes: those of a snapshot that an earlier edition of the view has made."""

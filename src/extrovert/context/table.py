@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from extrovert.context.shards import Border
     from extrovert.context.view import ViewState
 
-__all__ = ["Fold", "Listener", "Table", "TableIndex", "TableState", "field_name"]
+__all__ = ["SMALL", "Fold", "Listener", "Table", "TableIndex", "TableState", "field_name"]
 
 K = TypeVar("K")
 R = TypeVar("R", bound=Record)

@@ -26,6 +26,9 @@ V = TypeVar("V")
 MAX_ROUNDS = 100
 """How many rounds of evaluation one change may cause; views stacked less deep than this come to rest."""
 
+MOST_WRITTEN = 1_000
+"""A view of which more keys have changed than this, and than twice those there are, is saved as a whole."""
+
 
 class View(Keyed[K, V]):
     """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`.
@@ -100,6 +103,7 @@ class ViewState(Readable):
 
     __slots__ = (
         "_keys",
+        "_written",
         "context",
         "declared",
         "made",
@@ -127,6 +131,7 @@ class ViewState(Readable):
         self.views: list[ViewState] = []
         self.made = None if declared.makes is None else MadeState(context.tables[declared.name], declared.over)
         self._keys = declared.keys
+        self._written: dict[Any, None] | None = {}
         over.views.append(self)
 
     def quarantined(self) -> dict[Any, str]:
@@ -138,6 +143,11 @@ class ViewState(Readable):
             return self.quarantine
         over = {f"{self.declared.over}/{key}": cause for key, cause in self.quarantine.items()}
         return over | {str(key): cause for key, cause in self.made.quarantine.items()}
+
+    def take_written(self) -> dict[Any, None] | None:
+        """The keys that were evaluated since the last call; None: more than are worth telling."""
+        written, self._written = self._written, {}
+        return written
 
     def look(self, selector: Any) -> tuple[Any, int]:
         return self.values.get(selector), self.versions.get(selector, 0)
@@ -160,12 +170,17 @@ class ViewState(Readable):
     def evaluate(self, node: Node) -> None:
         """Brings the value of one node up to date, and touches whoever read it if it changed."""
         key = node.key
-        row = self.rows.get(key)
+        row = self.rows.get(key) if self._keys is None or self._keys.holds(key) else None
         reads: ReadSet = {}
+        written = self._written
+        if written is not None:
+            written[key] = None
         if row is None:
             value = None
             self.quarantine.pop(key, None)
             self.nodes.pop(key, None)
+            if written is not None and len(written) > 2 * len(self.nodes) + MOST_WRITTEN:
+                self._written = None
         else:
             value = self._value(key, row, reads)
         if reads.keys() != node.reads.keys():

@@ -32,6 +32,7 @@ __all__ = [
     "Position",
     "ReadNote",
     "Retried",
+    "Usage",
     "Wake",
     "Write",
     "is_null",
@@ -127,6 +128,10 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     and one in flight that it no longer asks is `cancelled`. `why` says why the attempt ran: woken, answered, retried
     or changed; `changed` then names the reads that had changed. `saved` counts the asks that a re-run found answered
     or in flight. The first attempt of a turn carries its `wake`.
+
+    `emits` are the events that go out with asks for a reply; they take the offsets after the entry's own, in order.
+    With `positions` the turn is guarded from here on: what it asks first has the answer of the first of these places,
+    and so on, whatever it asks.
     """
 
     turn: str
@@ -141,6 +146,18 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     refused: list[str] = []
     saved: int = 0
     wake: Wake | None = None
+    emits: list[Emit] = []
+    positions: list[tuple[str, int]] = []
+
+
+class Usage(_Part):
+    """What an answer took: the `model` that gave it, tokens, requests, and its price, where that is known."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 1
+    cost_nano_usd: int | None = None
 
 
 class Answered(_Part, tag="answered", tag_field="kind"):
@@ -150,6 +167,7 @@ class Answered(_Part, tag="answered", tag_field="kind"):
     hash: str
     occurrence: int
     answer: msgspec.Raw
+    usage: Usage | None = None
 
 
 class ReadNote(_Part):
@@ -193,7 +211,8 @@ class Intent(_Part):
 class Decided(_Part, tag="decided", tag_field="kind"):
     """A decision: what a turn read, the offsets of the answers that it used, its writes, emits and intended effects.
 
-    `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not.
+    `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not. One that is `guarded`
+    was committed although its answers were given to earlier questions, since what it read went on changing.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     """
@@ -214,10 +233,11 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     refused: list[str] = []
     saved: int = 0
     age_us: int = 0
+    guarded: bool = False
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
 
     turn: str
     agent: str

@@ -15,8 +15,7 @@ import msgspec
 from extrovert.context.copies import Copies
 from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Passed, Retried
 from extrovert.turns.fold import Fold
-from extrovert.turns.request import Request
-from extrovert.turns.turn import Place
+from extrovert.turns.request import Place, Request
 
 __all__ = ["Call", "Options", "Shard"]
 

@@ -18,6 +18,7 @@ from extrovert.core.ids import canonical
 from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote, Retried, is_null
 from extrovert.core.record import Record
 from extrovert.core.time import span_us, to_us
+from extrovert.engine.approving import PendingApproval, decide, pending_approvals
 from extrovert.engine.calls import Answerer
 from extrovert.engine.clock import VirtualClock
 from extrovert.engine.intake import Report
@@ -25,6 +26,7 @@ from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.request import Request
+from extrovert.turns.waits import Approval
 
 __all__ = ["Decision", "World", "Written"]
 
@@ -138,6 +140,16 @@ class World:
         script = _Script(answers, thinks)
         self.engine.calls.answer_for(agent.name, script)
         return script
+
+    def approvals(self) -> list[PendingApproval]:
+        """What turns ask of persons and nobody has answered, the oldest first."""
+        return pending_approvals(self.engine.shard.fold)
+
+    async def approve(self, name: str, *, granted: bool = True, by: str = "the test", note: str = "") -> None:
+        """Answers the approval of this name (its id, its turn, or `agent:key`), and lets the world run on."""
+        self.engine.shard.advance(self.clock.now_us())
+        decide(self.engine, name, Approval(granted, by, note))
+        await self.settle()
 
     # ---- looking
 

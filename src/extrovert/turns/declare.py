@@ -2,21 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import timedelta
-from math import exp, log
+from decimal import Decimal
+from inspect import cleandoc
+from math import ceil, exp, log
 from statistics import NormalDist
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
-from extrovert.core.ids import chance
+from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 
-__all__ = ["Agent", "Effect", "Policy", "Thinking"]
+__all__ = [
+    "Agent",
+    "AgentOptions",
+    "Effect",
+    "Model",
+    "OnConflict",
+    "Policy",
+    "Price",
+    "Thinking",
+]
+
+OnConflict = Literal["contended", "guarded", "drop", "hold"]
+"""What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _NORMAL = NormalDist()
+
+
+class AgentOptions(TypedDict, total=False):
+    """What else an agent declares: see `App.agent`."""
+
+    concurrency: int
+    rest: timedelta
+    quiet: timedelta
+    max_wait: timedelta
+    priority: int
+    deadline: timedelta
+    on_conflict: OnConflict
+    max_reruns: int
+    max_refusals: int
+    max_tries: int
+    retry_after: timedelta
+
+
+class Price(Record):
+    """What a model costs, in US dollars: a million tokens in and out (decimals as text), and each request."""
+
+    input: str
+    output: str
+    request: str = "0"
+
+    def nano_usd(self, input_tokens: int, output_tokens: int) -> int:
+        """The price of one request in billionths of a dollar, rounded up."""
+        tokens = input_tokens * Decimal(self.input) + output_tokens * Decimal(self.output)
+        return ceil(tokens * 1000 + Decimal(self.request) * 1_000_000_000)
+
+
+class Model:
+    """A model under a name of the app's own. Made by `App.model`.
+
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        of: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        price: Price | None = None,
+    ) -> None:
+        self.name = name
+        self.of = of
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.settings = dict(settings or {})
+        self.max_tokens = max_tokens
+        self.timeout_s = timeout.total_seconds()
+        self.price = price
+
+    @property
+    def prompted(self) -> bool:
+        """Whether what answers is a model, and no policy."""
+        return not self.of.startswith("policy:")
+
+    @property
+    def parameters(self) -> str:
+        """Everything of it that an answer depends on."""
+        return canonical([self.of, self.base_url, self.settings, self.max_tokens]).decode()
 
 
 class Thinking(Record):
@@ -101,10 +182,17 @@ class Agent(Generic[T]):
         order: Callable[[Any], Any] | None = None,
         concurrency: int = 100,
         rest: timedelta = timedelta(0),
+        quiet: timedelta = timedelta(0),
+        max_wait: timedelta | None = None,
+        priority: int = 0,
+        deadline: timedelta | None = None,
+        on_conflict: OnConflict = "contended",
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        prompted: bool = False,
+        parameters: str = "",
     ) -> None:
         self.name = name
         self.function = function
@@ -116,8 +204,15 @@ class Agent(Generic[T]):
         self.order = order
         self.concurrency = concurrency
         self.rest_us = span_us(rest)
+        self.quiet_us = span_us(quiet)
+        self.max_wait_us = None if max_wait is None else span_us(max_wait)
+        self.priority = priority
+        self.deadline_us = None if deadline is None else span_us(deadline)
+        self.on_conflict: OnConflict = on_conflict
         self.max_reruns = max_reruns
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
-        self.instructions = function.__doc__ or ""
+        self.instructions = cleandoc(function.__doc__ or "")
+        self.prompted = prompted
+        self.parameters = parameters

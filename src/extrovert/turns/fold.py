@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
@@ -27,6 +27,7 @@ from extrovert.core.log import (
     Decided,
     EffectStep,
     Embedded,
+    Emit,
     Ended,
     Entry,
     Events,
@@ -39,9 +40,10 @@ from extrovert.core.log import (
 )
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.request import Answer
-from extrovert.turns.running import Running
+from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
@@ -49,12 +51,32 @@ __all__ = ["Fold"]
 _BODY: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
 
 
+_BEGINNING = b'{"kind":"events","stream":"'
+"""How the body of a batch begins, so that it can be decoded in one go, by the type of its stream's events."""
+
+
+def _batch_decoder(event: Any) -> msgspec.json.Decoder[Any]:
+    """Decodes the body of a batch with its records."""
+    fields = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Events)[2:]]
+    data = ("data", list[Optional[event]])  # noqa: UP045 -- `|` does not take what is only known when it runs
+    kind = msgspec.defstruct("Batch", [("kind", str), ("stream", str), data, *fields])
+    return msgspec.json.Decoder(kind)
+
+
+def _stream_of(body: bytes) -> str:
+    """The stream of a batch, if its body begins as bodies do; else ""."""
+    if not body.startswith(_BEGINNING):
+        return ""
+    return body[len(_BEGINNING) : body.find(b'"', len(_BEGINNING))].decode()
+
+
 class Fold:
     """Tables, views, wakes, running turns, the outbox and the sources' positions.
 
-    `end` is the next free offset and `at_us` the time of the latest entry. `intents` collects the effects that the
-    entries applied since it was last emptied have intended, `spoiled` the events that operators made and that could not
-    be taken, with their causes.
+    `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
+    offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
+    was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
+    causes.
     """
 
     def __init__(
@@ -72,6 +94,8 @@ class Fold:
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
+        self.parked: dict[str, Running] = {}
+        self.mail = Mail()
         self.outbox = Outbox()
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
@@ -88,6 +112,7 @@ class Fold:
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
         }
+        self._batches = {name: _batch_decoder(stream.event) for name, stream in self.streams.items()}
         self._row_types = {table.name: table.record for table in tables}
         self.delayed = Delayed(self.context, self._decoders)
 
@@ -99,7 +124,12 @@ class Fold:
             raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
         self.context.clock_is(entry.at_us)
         try:
-            self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
+            typed = self._batches.get(_stream_of(entry.body)) if entry.kind == "events" else None
+            if typed is not None:
+                body = typed.decode(entry.body)
+                self.events(body, body.data, entry.offset, entry.at_us)
+            else:
+                self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -169,11 +199,19 @@ class Fold:
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], at_us: int
     ) -> list[tuple[int, str]]:
         """Folds a batch of one stream and wakes the agents on it; returns (place, cause) of what could not be taken."""
-        failures = self.context.fold(stream, keys, records, offsets)
+        context = self.context
+        if stream not in context.forked:
+            failures = context.fold(stream, keys, records, offsets)
+        else:
+            failures = context.fold_tables(stream, keys, records, offsets)
+            for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
+                failures += [(place, cause) for _, cause in context.follow(stream, [key], [record], [offset])]
+                self._deliver_produced(at_us)
         for book in self._by_source.get(("stream", stream), ()):
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
+        self.mail.delivered(stream, keys, records, offsets)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -197,26 +235,37 @@ class Fold:
             search.embedded(body.model, body.keys, body.texts, body.vectors)
             self.settle(offset, at_us)
 
-    def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
+    def attempted(self, body: Attempted, offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Applies what an attempt asked; returns (place among the emits, cause) for what a table could not take."""
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
         turn.attempt = body.attempt
         turn.checked_us = at_us
         turn.retry_at_us = None
         turn.trail.append(offset)
+        turn.changes.update(dict.fromkeys(body.changed))
+        turn.positions += body.positions
         if body.changed and body.asks:
             turn.reruns += 1
         for place in [place for place in turn.calls if place[0] in body.cancelled]:
             del turn.calls[place]
         for sent in body.asks:
             turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
-        return turn
+            if sent.kind == "next":
+                self.mail.listen(turn, address_of(sent))
+        self._parks_or_not(turn)
+        return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
         turn = self.running[body.turn]
         place = (body.hash, body.occurrence)
-        turn.calls.pop(place, None)
+        sent, _ = turn.calls.pop(place, (None, 0))
+        if sent is not None and sent.kind == "next" and not is_null(body.answer):
+            del turn.inbox[address_of(sent)][0]
+        if body.hash == HOLD:
+            turn.reruns = 0
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def failed(self, body: Failed, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -225,6 +274,7 @@ class Fold:
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -248,8 +298,12 @@ class Fold:
         self.intents.extend(self.outbox.intend(body, offset, at_us))
         self._close(turn, body.wake.digest, offset, at_us)
         self.settle(offset, at_us)
+        return self._emitted(body.emits, offset, at_us)
+
+    def _emitted(self, emits: Sequence[Emit], offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Delivers what the entry at `offset` emits, or keeps it for its moment."""
         failures: list[tuple[int, str]] = []
-        for step, emitted in enumerate(body.emits, start=1):
+        for step, emitted in enumerate(emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
             if emitted.due_us is not None and emitted.due_us > at_us:
                 self.delayed.add(emitted.due_us, emitted.to, event)
@@ -329,13 +383,26 @@ class Fold:
         """A turn begins: it takes the wake of its key, or, in replay, the `wake` that it took."""
         wake, events = book.begin(key, wake)
         turn = Running(book.agent, key, wake, events, at_us)
-        self.running[turn.id] = turn
+        self.take_up(turn)
         return turn
+
+    def take_up(self, turn: Running) -> None:
+        """The turn runs from now on."""
+        self.running[turn.id] = turn
+        self._parks_or_not(turn)
+
+    def _parks_or_not(self, turn: Running) -> None:
+        if turn.parks:
+            self.parked[turn.id] = turn
+        else:
+            self.parked.pop(turn.id, None)
 
     def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
         turn.watch({})
-        turn.parked = None  # it knows the turn, and would keep both alive
+        turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
+        self.parked.pop(turn.id, None)
+        self.mail.forget(turn)
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)
         if turn.agent.source != "stream":
