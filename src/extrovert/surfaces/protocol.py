@@ -140,7 +140,7 @@ class Taken(Record, tag="taken"):
 class TableInfo(Record):
     """A table: the field that is its key, how many rows, the stream that it folds, and the fields that turns write.
 
-    `written_by` is source, turns, or both.
+    `written_by` is source, turns, or both, or names the window or view that makes the rows.
     """
 
     table: str
