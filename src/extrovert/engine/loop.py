@@ -76,7 +76,8 @@ class Engine:
         self.feeding = Feeding(timed, fold.positions)
         self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
-        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
+        effects = {effect.name: effect for effect in declared.effects}
+        self.performing = Performing(self.shard, effects, window_us, declared.guards)
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None

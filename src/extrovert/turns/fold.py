@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Optional
@@ -40,6 +40,7 @@ from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
+from extrovert.turns.outcome import outcome_of
 from extrovert.turns.request import Answer
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
@@ -86,6 +87,7 @@ class Fold:
         operators: Iterable[DeclaredOperator] = (),
         *,
         strict_shards: bool = False,
+        outcomes: Mapping[str, str] | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
@@ -95,6 +97,7 @@ class Fold:
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
         self.intents: list[Pending] = []
@@ -156,7 +159,7 @@ class Fold:
             case Answered():
                 self.answered(body, offset, at_us)
             case EffectStep():
-                self.stepped(body, at_us)
+                self.stepped(body, offset, at_us)
             case Ended():
                 self.ended(body, offset, at_us)
             case Failed():
@@ -312,9 +315,15 @@ class Fold:
             self.settle(offset + step, at_us)
         return failures
 
-    def stepped(self, body: EffectStep, at_us: int) -> None:
-        for move in body.moves:
-            self.outbox.move(move, at_us)
+    def stepped(self, body: EffectStep, offset: int, at_us: int) -> None:
+        """Applies steps of effects; where somebody wants to know what came of one, an event tells of it."""
+        for move in body.moves if self._outcomes else ():
+            pending = self.outbox.pending[move.key]
+            if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.context.produce(self._outcomes[pending.effect], outcome, offset)
+        self.intents.extend(self.outbox.step(body, offset, at_us))
+        self._deliver_produced(at_us)
+        self.settle(offset, at_us)
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:
