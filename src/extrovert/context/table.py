@@ -335,8 +335,7 @@ class TableState(Readable):
             for key, row, offset in zip(keys, rows, offsets, strict=True):
                 self.put(key, row, offset)
             return
-        followed = self.indexes or self.views or self.watchers or self.whole.watchers
-        latest = dict(zip(keys, rows, strict=True)) if followed else {}
+        latest = dict(zip(keys, rows, strict=True)) if self.indexes or self.views or self.watchers else {}
         if self.indexes:
             self._move_in_indexes(latest)
         size = len(self.rows)
