@@ -67,8 +67,10 @@ def taken(runs: Sequence[tuple[str, Sequence[bytes]]], cuts: Sequence[int]) -> t
 
 
 def seen(fold: Fold) -> dict[str, Any]:
-    """The state, without the offsets at which views took their values."""
+    """The state, without the offsets at which views took their values, or made their rows."""
     state = picture(fold)
+    for offsets in (state["versions"], state["latest"]):
+        del offsets["parts"]
     return {
         **values(fold),
         "versions": state["versions"],

@@ -13,6 +13,8 @@ from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change, change_stream, follow, is_change_of
 from extrovert.context.derived import Derived
 from extrovert.context.flow import Flow
+from extrovert.context.keyed import Keyed
+from extrovert.context.made import made_by
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.pattern import pattern_of
 from extrovert.context.schedule import Schedule, Tick, Timetable
@@ -23,7 +25,8 @@ from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.timeline import timing
-from extrovert.context.view import View
+from extrovert.context.view import View, check_keys
+from extrovert.context.where import Between
 from extrovert.context.window import Window
 from extrovert.core.declaring import add, check_key, records
 from extrovert.core.errors import DeclarationError
@@ -192,18 +195,49 @@ class Declarations:
         self._check_free("table", name)
         return add(self._tables, "table", name, table)
 
-    def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
+    @overload
+    def view(
+        self, *, over: Keyed[K, T], keys: Between | None = None
+    ) -> Callable[[Callable[[T], V | None]], View[K, V]]: ...
+    @overload
+    def view(
+        self, *, over: Keyed[Any, T], keys: Between | None = None, key: LiteralString, shard_by: Any = None
+    ) -> Callable[[Callable[[T], Iterable[R]]], Table[Any, R]]: ...
+    @overload
+    def view(
+        self, *, over: Keyed[Any, T], keys: Between | None = None, key: K, shard_by: Any = None
+    ) -> Callable[[Callable[[T], Iterable[R]]], Table[K, R]]: ...
+    def view(self, *, over: Any, keys: Between | None = None, key: Any = None, shard_by: Any = None) -> Any:
         """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.
 
-        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value.
-        """
+        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value. It is over a table, a window or
+        another view, of which `keys=between(low, high)` leaves out the keys that lie elsewhere.
 
-        def declare(function: Callable[[R], V | None]) -> View[K, V]:
+        With `key=`, a field of the records that it gives as a list or by `yield`, it makes rows of a table of its own
+        name, which is read, indexed, searched, viewed over and woken on like any other.
+        """
+        if not isinstance(over, Keyed):
+            raise DeclarationError(f"A view is over a table, a window or another view, not over {over!r}.")
+        source: Table[Any, Any] | View[Any, Any] = over  # pyright: ignore[reportAssignmentType, reportUnknownVariableType]
+
+        def declare(function: Callable[[Any], Any]) -> Any:
             name = function.__name__
             self._check_free("view", name)
-            return add(self._views, "view", name, View[K, V](name, over.name, function))
+            root = self._root(source)
+            check_keys(f"View `{name}`", root, keys)
+            makes = None if key is None else made_by(function, key, shard_by=shard_by, replicated=root.replicated)
+            over_view = isinstance(source, View)
+            view = View[Any, Any](name, source.name, function, over_view=over_view, keys=keys, makes=makes)
+            add(self._views, "view", name, view)
+            return view if makes is None else add(self._tables, "table", name, makes)
 
         return declare
+
+    def _root(self, source: Table[Any, Any] | View[Any, Any]) -> Table[Any, Any]:
+        """The table that a view is over in the end: its keys are those of the view."""
+        while isinstance(source, View):
+            source = self._views[source.over] if source.over_view else self._tables[source.over]
+        return source
 
     def window(
         self,

@@ -64,9 +64,8 @@ class LiveContext:
                 (self.indexes if isinstance(index, IndexState) else self.ranges)[index.name] = index  # pyright: ignore[reportArgumentType]
         self.views: dict[str, ViewState] = {}
         for rank, view in enumerate(views):
-            table = self.tables[view.over]
-            self.views[view.name] = viewed = ViewState(view, table, self, rank)
-            table.views.append(viewed)
+            over = self.views[view.over] if view.over_view else self.tables[view.over]
+            self.views[view.name] = ViewState(view, over, self, rank)
         self.feeds: dict[str, list[TableState]] = {}
         for state in self.tables.values():
             self.feeds.setdefault(state.declared.stream, []).append(state)
@@ -193,6 +192,13 @@ class LiveContext:
         for node in self.stale_nodes:
             node.view.quarantine[node.key] = "views that read each other do not come to rest"
         self.stale_nodes = {}
+
+    def drop_unmade(self) -> None:
+        """After the rows of a snapshot were taken up: drops those that no view makes any more."""
+        for view in self.views.values():
+            if view.made is not None:
+                view.made.drop_unmade(self.offset)
+                self.settle()
 
     def clock_is(self, now_us: int) -> None:
         """It is `now_us`. Where a moment that somebody waits for has come, `passed` is to be called before."""

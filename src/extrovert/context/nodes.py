@@ -37,6 +37,8 @@ class _Saved(msgspec.Struct, Generic[V], array_like=True):
 
 def value_type(view: View[Any, Any]) -> Any:
     """The type of a view's values as annotated; None where it is not, or cannot be told here."""
+    if view.makes is not None:
+        return dict[view.makes.key_type, view.makes.record]
     try:
         return get_type_hints(view.function).get("return")
     except Exception:  # names that only a type checker knows, or that are gone

@@ -61,7 +61,7 @@ class Window(Table[str, R]):
         self.label = f"Window `{name}`"
         followed = records(self.label, stream.event)
         key = stream.key if by is None else _field(self.label, followed, by)
-        super().__init__(name, record, key, stream="", fed=True)
+        super().__init__(name, record, key, stream="", fed=True, made_by=f"window `{name}`")
         self.key_of = self._key_of
         self.spans = spans
         self.emit = emit
@@ -85,6 +85,11 @@ class Window(Table[str, R]):
         self.by_key: Index[Any, R] = self.index(key)
 
     # ---- reads
+
+    @property
+    def key_type(self) -> Any:
+        """The key of a row is a text, made of two fields."""
+        return str
 
     def row_key(self, key: str | int, start: datetime) -> str:
         """The key of the row of the window that begins at `start`."""

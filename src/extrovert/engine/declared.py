@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.context.made import Made
 from extrovert.context.nodes import value_type
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
@@ -62,6 +63,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
                 [t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold), t.timing]
             )
             for t in self.tables
+            if not isinstance(t, Made)  # they are made anew where their view has changed
         }
         parts |= {f"ids {s.name}": canonical([s.id, s.horizon_us]) for s in self.streams if s.id}
         parts |= {f"operator {o.name}": canonical([o.definition]) for o in self.operators}
@@ -76,9 +78,11 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     def view_fingerprints(self) -> dict[str, str]:
         """By view, what changes when its values may be others now. A view of which that cannot be told has none."""
         records = {table.name: table.record for table in self.tables}
+        values = {view.name: value_type(view) for view in self.views}
         found: dict[str, str] = {}
         for view in self.views:
-            code = code_of(self.strict_shards, view.over, records[view.over], value_type(view), view.function)
+            over = values[view.over] if view.over_view else records[view.over]
+            code = code_of(self.strict_shards, view.over, over, view.keys, values[view.name], view.function)
             if code is not None:
                 found[view.name] = code
         return found

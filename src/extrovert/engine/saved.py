@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from extrovert.context import keeping, nodes
+from extrovert.context.made import Made
 from extrovert.context.seen import SeenIds
 from extrovert.context.selectors import Selectors
+from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Position, Wake
 from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
@@ -150,7 +152,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     context.expiry.now_us = shot.now_us
     for name, table in context.tables.items():
         if name in shot.tables:
-            keeping.restore_table(table, rows, shot.newest.get(name))
+            _restore_table(table, rows, shot.newest.get(name))
             table.whole.version = shot.tables[name]
     context.forget_alarms()
     for name, operator in context.operators.items():
@@ -168,6 +170,16 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     _compare(fold, shot, changed)
 
 
+def _restore_table(table: TableState, rows: keeping.Rows, newest_us: int | None) -> None:
+    try:
+        keeping.restore_table(table, rows, newest_us)
+    except msgspec.DecodeError:
+        if not isinstance(table.declared, Made):
+            raise
+        table.rows.clear()  # an earlier edition of the view made other records; they are made anew
+        table.versions.clear()
+
+
 def _restore_views(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, str]) -> set[str]:
     """Takes up the views, and evaluates those that are others now. Returns the names of these."""
     context = fold.context
@@ -176,12 +188,15 @@ def _restore_views(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mappin
     changed = {name for name in context.views if name not in views or shot.views.get(name) != views[name]}
     for name, view in context.views.items():
         anew[name] = nodes.restore(view, rows(nodes.place_of(view)), selectors, current=name not in changed)
+        if view.made is not None:
+            view.made.load(view.values)
     keeping.forget(context)  # what is restored is in the snapshot already
     for name in changed:
         view = context.views[name]
-        for key in view.table.rows:
+        for key in view.rows:
             view.row_changed(key)
     context.settle()
+    context.drop_unmade()
     changed.update(name for name, key in context.take_changes() if key not in anew[name])
     for name, versions in anew.items():
         view = context.views[name]
@@ -194,7 +209,7 @@ def _compare(fold: Fold, shot: Snapshot, changed: set[str]) -> None:
     context = fold.context
     for name, book in fold.books.items():
         on, source, wakes = book.agent.on, book.agent.source, _wakes(book.agent)
-        other = wakes is None or shot.agents.get(name) != wakes or (source == "view" and on in changed)
+        other = wakes is None or shot.agents.get(name) != wakes or (source != "stream" and on in changed)
         if source != "stream" and other:
             present = context.views[on].values if source == "view" else context.tables[on].rows
             for key in [key for key in (present.keys() | book.seen.keys()) if key not in book.due]:

@@ -120,7 +120,7 @@ def _check_fields(where: str, before: Fields, now: Fields) -> None:
 
 def _schema(declared: Declared) -> Schema:
     places = {f"stream `{one.name}`": one.event for one in declared.streams}
-    places |= {f"table `{one.name}`": one.record for one in declared.tables}
+    places |= {f"table `{one.name}`": one.record for one in declared.tables if not one.made_by}
     return {place: {_name(kind): fields for kind, fields in _records(records)} for place, records in places.items()}
 
 

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.surfaces.approving import approvals, approve, deny
 from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
@@ -113,6 +114,9 @@ for name, function in {
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
+    "approvals": approvals,
+    "approve": approve,
+    "deny": deny,
     "dead-letters": dead_letters,
     "effects": effects,
     "settle": settle,

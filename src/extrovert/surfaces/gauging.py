@@ -103,7 +103,7 @@ def _table(state: TableState) -> TableGauge:
 
 
 def _view(state: ViewState) -> ViewGauge:
-    return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantine), view_bytes(state))
+    return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantined()), view_bytes(state))
 
 
 def _agent(engine: Engine, book: WakeBook) -> AgentGauge:

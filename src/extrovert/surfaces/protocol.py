@@ -13,17 +13,22 @@ from typing import Any, Literal
 import msgspec
 
 from extrovert.core.record import Record
+from extrovert.engine.approving import PendingApproval
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "VERSION",
+    "Approvals",
+    "Decide",
     "Done",
     "EffectInfo",
     "Effects",
     "GetRow",
     "Hello",
     "Inspect",
+    "ListApprovals",
     "ListEffects",
     "ListRelations",
     "ListRows",
@@ -107,6 +112,17 @@ class Retry(Record, tag="retry"):
     letters: list[int] = []
 
 
+class ListApprovals(Record, tag="approvals"):
+    """What do turns ask of persons?"""
+
+
+class Decide(Record, tag="decide"):
+    """A person's answer to what the turn of this name asks: an id of `Approvals`, a turn, or `agent:key`."""
+
+    name: str
+    answer: Approval
+
+
 class ListEffects(Record, tag="list_effects"):
     """Which effects are not at their end, or came to a bad one?"""
 
@@ -144,7 +160,7 @@ class Taken(Record, tag="taken"):
 class TableInfo(Record):
     """A table: the field that is its key, how many rows, the stream that it folds, and the fields that turns write.
 
-    `written_by` is source, turns, or both.
+    `written_by` is source, turns, or both, or names the window or view that makes the rows.
     """
 
     table: str
@@ -215,6 +231,12 @@ class Retaken(Record, tag="retaken"):
     letters: list[tuple[int, str]]
 
 
+class Approvals(Record, tag="waiting"):
+    """What waits for a person; after `Decide`, what was decided."""
+
+    waiting: list[PendingApproval]
+
+
 class EffectInfo(Record):
     """An effect that waits or came to a bad end.
 
@@ -260,11 +282,26 @@ Request = (
     | ReadRelations
     | Inspect
     | Retry
+    | ListApprovals
+    | Decide
     | ListEffects
     | Settle
 )
 Reply = (
-    Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused | Effects | SettledAs
+    Welcome
+    | Taken
+    | Tables
+    | Rows
+    | Done
+    | Relations
+    | Page
+    | Seen
+    | Gauges
+    | Retaken
+    | Approvals
+    | Effects
+    | SettledAs
+    | Refused
 )
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

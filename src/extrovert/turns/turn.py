@@ -266,6 +266,11 @@ class Turn:
             self._scope.border.writes(table, written)
         if not table.fed:
             return
+        if table.made_by:
+            raise TurnError(
+                f"Agent `{self.agent}` wrote to table `{table.name}`, whose rows are made by {table.made_by}. Write "
+                f"what they are made of."
+            )
         if not table.turns_own:
             raise TurnError(
                 f"Agent `{self.agent}` wrote to table `{table.name}`, which its source writes. Keep what turns decide "
