@@ -60,8 +60,8 @@ class Vectors:
         self.dimensions = dimensions
         self.keys: list[Any] = []
         self.places: dict[Any, int] = {}
-        kind = np.float32 if dimensions <= EXACT_DIMENSIONS else np.float64
-        self._rows: NDArray[Any] = np.zeros((16, dimensions), dtype=kind)
+        self._kind = np.float32 if dimensions <= EXACT_DIMENSIONS else np.float64
+        self._rows: NDArray[np.int8] = np.zeros((16, dimensions), dtype=np.int8)
         self._norms = np.ones(16, dtype=np.float64)
         self._signs: NDArray[np.uint64] = np.zeros((-(-dimensions // 64), 16), dtype=np.uint64)
 
@@ -94,7 +94,7 @@ class Vectors:
 
     def codes(self) -> bytes:
         """All vectors in the order of `keys`, one part a byte."""
-        return self._rows[: len(self.keys)].astype(np.int8).tobytes()
+        return self._rows[: len(self.keys)].tobytes()
 
     def restore(self, keys: Sequence[Any], codes: bytes) -> None:
         """Takes up what `codes` gave."""
@@ -135,17 +135,20 @@ class Vectors:
         farthest = int(np.searchsorted(np.cumsum(np.bincount(unlike)), wanted))
         return np.flatnonzero(unlike <= farthest)
 
-    def _taken(self, places: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        return self._rows[places], self._norms[places]
+    def _taken(self, places: Any) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+        return self._rows.take(places, axis=0), self._norms.take(places)
 
     def best_of(self, code: Code, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` of these keys' vectors that are most like `code`."""
         places = [self.places[key] for key in keys if key in self.places]
+        if not places:
+            return []
         scores = self._scores(code, *self._taken(places))
         return [ranked for ranked in self._sorted(places, scores) if ranked[0] < 0.0][:limit]
 
-    def _scores(self, code: Code, rows: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        dots = (rows @ code.astype(rows.dtype)).astype(np.float64)
+    def _scores(self, code: Code, rows: NDArray[np.int8], norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        # not rows @ code: that is given to threads, which wait for one another where the processor has other work
+        dots: Any = np.einsum("ij,j->i", rows.astype(self._kind), code.astype(self._kind)).astype(np.float64)
         return dots / np.sqrt(norms * _squared(code))
 
     def _sorted(self, places: list[int], scores: NDArray[np.float64]) -> list[Ranked]:
@@ -155,10 +158,10 @@ class Vectors:
 def _squared(code: Code) -> float:
     """The square of a vector's length; 1 for the one that has none, which is like no other."""
     wide = code.astype(np.int64)
-    return float(wide @ wide) or 1.0
+    return float(np.einsum("i,i->", wide, wide)) or 1.0
 
 
 def _signs(code: Code) -> NDArray[np.uint64]:
     """Which parts of a vector are above zero, 64 to a number."""
     bits = np.packbits(code > 0)
-    return np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)
+    return (np.pad(bits, (0, -len(bits) % 8)) if len(bits) % 8 else bits).view(np.uint64)
