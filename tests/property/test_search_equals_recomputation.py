@@ -146,7 +146,7 @@ def test_with_and_without_numpy_the_same_is_found_whatever_came_and_went(seed: i
 @settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32))
 def test_among_many_vectors_the_signs_propose_the_nearest_whatever_came_before(seed: int) -> None:
-    numpy = pytest.importorskip("numpy")
+    numpy: Any = pytest.importorskip("numpy")
     random = numpy.random.default_rng(seed)
     count, dimensions = EXACT_VECTORS + 2_000, 64
     topics = random.normal(size=(200, dimensions))
@@ -158,7 +158,7 @@ def test_among_many_vectors_the_signs_propose_the_nearest_whatever_came_before(s
         ]
 
     vectors, again = Vectors(dimensions), Vectors(dimensions)
-    codes = dict(enumerate(made(count)))
+    codes: dict[int, Any] = dict(enumerate(made(count)))
     for key, code in codes.items():
         vectors.put(key, code)
     for key in range(0, count, 2):  # half of them change, some by way of not being there

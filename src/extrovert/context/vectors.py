@@ -136,7 +136,9 @@ class Vectors:
         return np.flatnonzero(unlike <= farthest)
 
     def _taken(self, places: Any) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        return self._rows.take(places, axis=0), self._norms.take(places)
+        rows: NDArray[np.int8] = self._rows.take(places, axis=0)
+        norms: NDArray[np.float64] = self._norms.take(places)
+        return rows, norms
 
     def best_of(self, code: Code, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` of these keys' vectors that are most like `code`."""
