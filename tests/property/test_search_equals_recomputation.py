@@ -151,14 +151,14 @@ def test_among_many_vectors_the_signs_propose_the_nearest_whatever_came_before(s
     count, dimensions = EXACT_VECTORS + 2_000, 64
     topics = random.normal(size=(200, dimensions))
 
-    def made(rows: int) -> Any:
+    def made(rows: int) -> list[Any]:
         return [
             decoded(encoded(one, dimensions))
             for one in topics[random.integers(0, 200, rows)] + random.normal(size=(rows, dimensions))
         ]
 
     vectors, again = Vectors(dimensions), Vectors(dimensions)
-    codes: dict[int, Any] = dict(enumerate(made(count)))
+    codes: dict[int, Any] = {key: code for key, code in enumerate(made(count))}  # noqa: C416
     for key, code in codes.items():
         vectors.put(key, code)
     for key in range(0, count, 2):  # half of them change, some by way of not being there

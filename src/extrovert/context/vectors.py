@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from extrovert.context.keywords import Ranked
 
-__all__ = ["Vectors", "decoded", "encoded"]
+__all__ = ["Vectors", "all_encoded", "decoded", "encoded"]
 
 PEAK = 127
 EXACT_DIMENSIONS = (1 << 24) // PEAK**2
@@ -38,14 +38,19 @@ Code = NDArray[np.int8]
 
 def encoded(vector: Sequence[float], dimensions: int) -> str:
     """A vector in the log: its parts as bytes, in base64. Raises `ValueError` where it is not one of `dimensions`."""
-    parts = np.asarray(vector, dtype=np.float64)
-    if parts.shape != (dimensions,):
-        raise ValueError(f"a vector of shape {parts.shape} was given instead of {dimensions} numbers")
+    return all_encoded([vector], dimensions)[0]
+
+
+def all_encoded(vectors: Sequence[Sequence[float]], dimensions: int) -> list[str]:
+    """Several, at once: this is done beside the loop, which may run while numpy works, but not while Python does."""
+    parts = np.asarray(vectors, dtype=np.float64)
+    if parts.shape != (len(vectors), dimensions):
+        raise ValueError(f"a vector of shape {parts.shape[1:]} was given instead of {dimensions} numbers")
     if not np.isfinite(parts).all():
         raise ValueError("a vector with parts that are no finite numbers was given")
-    peak = np.abs(parts).max(initial=0.0)
-    code = np.rint(parts / peak * PEAK) if peak > 0 else parts
-    return b64encode(code.astype(np.int8).tobytes()).decode()
+    peaks = np.abs(parts).max(axis=1, initial=0.0, keepdims=True)
+    codes = np.rint(parts / np.where(peaks > 0.0, peaks, 1.0) * PEAK).astype(np.int8)
+    return [b64encode(code.tobytes()).decode() for code in codes]
 
 
 def decoded(vector: str) -> Code:
@@ -136,9 +141,7 @@ class Vectors:
         return np.flatnonzero(unlike <= farthest)
 
     def _taken(self, places: Any) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-        rows: NDArray[np.int8] = self._rows.take(places, axis=0)
-        norms: NDArray[np.float64] = self._norms.take(places)
-        return rows, norms
+        return self._rows[places], self._norms[places]
 
     def best_of(self, code: Code, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` of these keys' vectors that are most like `code`."""
