@@ -23,7 +23,7 @@ LOG = "log.sqlite"
 COLLECT_AT = (100_000, 20, 50)
 """How many objects more make Python look for cycles among them: rows come in thousands, live long and hold none."""
 SWITCH_S = 0.0005
-"""How long a thread, such as one that embeds, may keep the loop waiting for Python; Python's own value is ten times it."""
+"""How long a thread beside the loop may keep it waiting, in seconds; Python's own value is ten times that."""
 
 
 def own_process() -> None:
