@@ -17,6 +17,7 @@ from extrovert.context.keywords import Keywords, Terms
 from extrovert.context.live import LiveContext
 from extrovert.context.query import Query
 from extrovert.context.search_state import SearchState
+from extrovert.context.vectors import EXACT as EXACT_VECTORS
 from extrovert.context.vectors import Vectors, decoded, encoded
 from extrovert.core.ids import fingerprint
 
@@ -114,6 +115,70 @@ def test_stopping_early_misses_nothing_among_many(seed: int, limit: int) -> None
         index.put(number, " ".join(random.choices("abcdefgh", weights=[128, 64, 32, 16, 8, 4, 2, 1], k=count)))
     terms = Terms(index, " ".join(random.sample("abcdefgh", random.randint(1, 4))))
     assert index.best(terms, limit) == index.best_of(terms, limit, range(600))
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32), st.integers(1, 20))
+def test_with_and_without_numpy_the_same_is_found_whatever_came_and_went(seed: int, limit: int) -> None:
+    from random import Random
+
+    random = Random(seed)
+    index, texts = Keywords(), dict[int, str]()
+    for _ in range(4_000):
+        number = random.randrange(2_000)
+        if random.random() < 0.2:
+            index.remove(number)
+            texts.pop(number, None)
+            continue
+        count = random.choice([1, 2, 3, 5, 40, 700])
+        texts[number] = " ".join(random.choices("abcdefgh", weights=[512, 256, 128, 8, 4, 2, 1, 1], k=count))
+        index.put(number, texts[number])
+    terms = Terms(index, " ".join(random.sample("abcdefgh", random.randint(1, 4))))
+    found, some = index.best(terms, limit), index.best(terms, limit, lambda number: number % 97 == 0)
+    assert found == index.best_of(terms, limit, texts)
+    assert some == index.best_of(terms, limit, [number for number in texts if number % 97 == 0])
+    assert all(terms.score(texts[number]) == -less for less, number in found)
+    index._tally = None  # pyright: ignore[reportPrivateUsage]
+    assert index.best(terms, limit) == found
+    assert index.best(terms, limit, lambda number: number % 97 == 0) == some
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32))
+def test_among_many_vectors_the_signs_propose_the_nearest_whatever_came_before(seed: int) -> None:
+    numpy: Any = pytest.importorskip("numpy")
+    random = numpy.random.default_rng(seed)
+    count, dimensions = EXACT_VECTORS + 2_000, 64
+    topics = random.normal(size=(200, dimensions))
+
+    def made(rows: int) -> list[Any]:
+        return [
+            decoded(encoded(one, dimensions))
+            for one in topics[random.integers(0, 200, rows)] + random.normal(size=(rows, dimensions))
+        ]
+
+    vectors, again = Vectors(dimensions), Vectors(dimensions)
+    codes: dict[int, Any] = {key: code for key, code in enumerate(made(count))}  # noqa: C416
+    for key, code in codes.items():
+        vectors.put(key, code)
+    for key in range(0, count, 2):  # half of them change, some by way of not being there
+        if key % 3:
+            vectors.remove(key)
+    for key, code in zip(range(0, count, 2), made(count // 2), strict=True):
+        codes[key] = code
+        vectors.put(key, code)
+    for key in random.permutation(count).tolist():
+        again.put(key, codes[key])
+    matrix = numpy.array(list(codes.values()), dtype=numpy.float64)
+    matrix /= numpy.linalg.norm(matrix, axis=1, keepdims=True)
+    met = 0
+    for asked in made(20):
+        found = vectors.best(asked, 10)
+        assert again.best(asked, 10) == found
+        met += len({key for _, key in found} & set(numpy.argsort(-(matrix @ asked))[:10].tolist()))
+        rare = vectors.best(asked, 10, lambda key: key % 1_000 == 7)
+        assert rare == vectors.best_of(asked, 10, range(7, count, 1_000))[:10]
+    assert met >= 0.95 * 200
 
 
 _docs = st.builds(Doc, key=st.sampled_from(KEYS), text=_texts, group=st.integers(0, 1))
@@ -307,3 +372,9 @@ def act_on(context: LiveContext, rows: dict[str, Doc], act: Any, offset: int) ->
     context.fold("docs", [doc.key for doc in act], act, range(offset + 1, offset + 1 + len(act)))
     rows.update({doc.key: doc for doc in act})
     return offset + len(act)
+
+
+def test_among_texts_without_words_a_text_that_is_not_there_yet_has_a_score() -> None:
+    index = Keywords()
+    index.put("k", "")
+    assert Terms(index, "red").score("a red lamp") > 0

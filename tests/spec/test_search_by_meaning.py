@@ -235,6 +235,16 @@ async def test_vectors_of_the_wrong_size_are_refused(tmp_path: Path) -> None:
     assert "a vector of shape (1,) was given instead of 4 numbers" in shop.host.dead_letters()[0].cause
 
 
+async def test_vectors_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    class Broken(Toy):
+        def vector(self, text: str) -> Sequence[float]:
+            return [float("nan")] * 4
+
+    shop = Shop(tmp_path, Broken())
+    await shop.host.send(shop.products, LAMP)
+    assert "no finite numbers" in shop.host.dead_letters()[0].cause
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from extrovert import WordLlama
     from extrovert.models import embedding

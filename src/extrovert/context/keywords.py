@@ -14,7 +14,7 @@ from heapq import nsmallest
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from extrovert.context.weights import Posting, Weigher, coded, norms
+from extrovert.context.weights import Posting, Weigher, coded
 
 if TYPE_CHECKING:
     from extrovert.context.tally import Tally
@@ -42,12 +42,12 @@ class Terms:
 
     def __init__(self, index: Keywords, query: str) -> None:
         count = len(index.documents)
-        by_length = norms((index.length / count if count else 0.0) or 1.0)
+        average = (index.length / count if count else 0.0) or 1.0
         self._weighers: dict[str, Weigher] = {}
         self.present: dict[str, tuple[Posting, Weigher]] = {}
         for word in sorted(set(words(query))):
             posting = index.postings.get(word)
-            weigher = self._weighers[word] = Weigher(count, posting.size if posting else 0, by_length)
+            weigher = self._weighers[word] = Weigher(count, posting.size if posting else 0, average)
             if posting is not None:
                 self.present[word] = posting, weigher
 

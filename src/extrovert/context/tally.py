@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from extrovert.context.weights import Posting, Weigher
+from extrovert.context.weights import GRAIN, K1, LENGTHS, MASK, SHIFT, B, Posting, Weigher
 
 __all__ = ["Tally"]
 
@@ -22,8 +22,7 @@ Floats = NDArray[np.float64]
 
 LONG = 1_000
 """A list of more postings than that is worth asking whether it must be walked."""
-WIDE = 1 << 16
-"""Up to this code, the weights of all codes are worked out, and not those of all postings."""
+_LENGTHS = np.asarray(LENGTHS, dtype=np.float64)
 
 
 class _List(NamedTuple):
@@ -92,12 +91,14 @@ def _floor(scores: Floats, room: int) -> float:
 def _listed(posting: Posting, weigher: Weigher) -> _List:
     codes = np.frombuffer(posting.codes, dtype=np.uint32)
     top = int(codes.max())
-    weights: Any = _weights(np.arange(top + 1), weigher)[codes] if top < WIDE else _weights(codes, weigher)
+    norms: Any = K1 * (1 - B + B * _LENGTHS / weigher.average)
+    weights: Any = (
+        _weights(np.arange(top + 1), weigher, norms)[codes] if top < len(codes) else _weights(codes, weigher, norms)
+    )
     return _List(np.frombuffer(posting.slots, dtype=np.int32), weights, float(weights.max()))
 
 
-def _weights(codes: NDArray[Any], weigher: Weigher) -> Floats:
+def _weights(codes: NDArray[Any], weigher: Weigher, norms: Floats) -> Floats:
     """The very numbers that `weigher` gives one by one: the same operations in the same order."""
-    often: Any = codes >> weigher.SHIFT
-    norms: Any = np.asarray(weigher.norms)[codes & weigher.MASK]
-    return np.rint(weigher.factor * often * weigher.slope / (often + norms)) / weigher.grain
+    often: Any = codes >> SHIFT
+    return np.rint(weigher.factor * often * (K1 + 1) / (often + norms[codes & MASK])) / GRAIN

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from extrovert.context.keywords import Ranked
 
-__all__ = ["Vectors", "decoded", "encoded"]
+__all__ = ["Vectors", "all_encoded", "decoded", "encoded"]
 
 PEAK = 127
 EXACT_DIMENSIONS = (1 << 24) // PEAK**2
@@ -38,14 +38,19 @@ Code = NDArray[np.int8]
 
 def encoded(vector: Sequence[float], dimensions: int) -> str:
     """A vector in the log: its parts as bytes, in base64. Raises `ValueError` where it is not one of `dimensions`."""
-    parts = np.asarray(vector, dtype=np.float64)
-    if parts.shape != (dimensions,):
-        raise ValueError(f"a vector of shape {parts.shape} was given instead of {dimensions} numbers")
+    return all_encoded([vector], dimensions)[0]
+
+
+def all_encoded(vectors: Sequence[Sequence[float]], dimensions: int) -> list[str]:
+    """Several, at once: this is done beside the loop, which may run while numpy works, but not while Python does."""
+    parts = np.asarray(vectors, dtype=np.float64)
+    if parts.shape != (len(vectors), dimensions):
+        raise ValueError(f"a vector of shape {parts.shape[1:]} was given instead of {dimensions} numbers")
     if not np.isfinite(parts).all():
         raise ValueError("a vector with parts that are no finite numbers was given")
-    peak = np.abs(parts).max(initial=0.0)
-    code = np.rint(parts / peak * PEAK) if peak > 0 else parts
-    return b64encode(code.astype(np.int8).tobytes()).decode()
+    peaks = np.abs(parts).max(axis=1, initial=0.0, keepdims=True)
+    codes = np.rint(parts / np.where(peaks > 0.0, peaks, 1.0) * PEAK).astype(np.int8)
+    return [b64encode(code.tobytes()).decode() for code in codes]
 
 
 def decoded(vector: str) -> Code:
@@ -60,8 +65,8 @@ class Vectors:
         self.dimensions = dimensions
         self.keys: list[Any] = []
         self.places: dict[Any, int] = {}
-        kind = np.float32 if dimensions <= EXACT_DIMENSIONS else np.float64
-        self._rows: NDArray[Any] = np.zeros((16, dimensions), dtype=kind)
+        self._kind = np.float32 if dimensions <= EXACT_DIMENSIONS else np.float64
+        self._rows: NDArray[np.int8] = np.zeros((16, dimensions), dtype=np.int8)
         self._norms = np.ones(16, dtype=np.float64)
         self._signs: NDArray[np.uint64] = np.zeros((-(-dimensions // 64), 16), dtype=np.uint64)
 
@@ -94,7 +99,7 @@ class Vectors:
 
     def codes(self) -> bytes:
         """All vectors in the order of `keys`, one part a byte."""
-        return self._rows[: len(self.keys)].astype(np.int8).tobytes()
+        return self._rows[: len(self.keys)].tobytes()
 
     def restore(self, keys: Sequence[Any], codes: bytes) -> None:
         """Takes up what `codes` gave."""
@@ -135,17 +140,20 @@ class Vectors:
         farthest = int(np.searchsorted(np.cumsum(np.bincount(unlike)), wanted))
         return np.flatnonzero(unlike <= farthest)
 
-    def _taken(self, places: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    def _taken(self, places: Any) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
         return self._rows[places], self._norms[places]
 
     def best_of(self, code: Code, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` of these keys' vectors that are most like `code`."""
         places = [self.places[key] for key in keys if key in self.places]
+        if not places:
+            return []
         scores = self._scores(code, *self._taken(places))
         return [ranked for ranked in self._sorted(places, scores) if ranked[0] < 0.0][:limit]
 
-    def _scores(self, code: Code, rows: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
-        dots = (rows @ code.astype(rows.dtype)).astype(np.float64)
+    def _scores(self, code: Code, rows: NDArray[np.int8], norms: NDArray[np.float64]) -> NDArray[np.float64]:
+        # not rows @ code: that is given to threads, which wait for one another where the processor has other work
+        dots: Any = np.einsum("ij,j->i", rows.astype(self._kind), code.astype(self._kind)).astype(np.float64)
         return dots / np.sqrt(norms * _squared(code))
 
     def _sorted(self, places: list[int], scores: NDArray[np.float64]) -> list[Ranked]:
@@ -155,10 +163,10 @@ class Vectors:
 def _squared(code: Code) -> float:
     """The square of a vector's length; 1 for the one that has none, which is like no other."""
     wide = code.astype(np.int64)
-    return float(wide @ wide) or 1.0
+    return float(np.einsum("i,i->", wide, wide)) or 1.0
 
 
 def _signs(code: Code) -> NDArray[np.uint64]:
     """Which parts of a vector are above zero, 64 to a number."""
     bits = np.packbits(code > 0)
-    return np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)
+    return (np.pad(bits, (0, -len(bits) % 8)) if len(bits) % 8 else bits).view(np.uint64)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from itertools import compress
 from math import log1p
 
-__all__ = ["Posting", "Weigher", "coded"]
+__all__ = ["GRAIN", "K1", "LENGTHS", "MASK", "SHIFT", "B", "Posting", "Weigher", "coded"]
 
 K1 = 1.2
 """How soon more occurrences of a word in one document count no more."""
@@ -35,26 +35,23 @@ def _length(code: int) -> int:
 
 
 LENGTHS = tuple(map(_length, range(1 << SHIFT)))
-
-
-def norms(average: float) -> list[float]:
-    """What lengths of documents count, by their code, where these are `average` words long."""
-    return [K1 * (1 - B + B * length / average) for length in LENGTHS]
+"""What a code says of the length of the document, in words."""
 
 
 class Weigher:
-    """Gives a word's weight in a document by its code. `size` of `count` documents have the word."""
+    """Gives a word's weight in a document by its code. `size` of `count` documents, on average of `average` words, have
+    the word."""
 
-    __slots__ = ("factor", "norms")
-    SHIFT, MASK, slope, grain = SHIFT, MASK, K1 + 1, GRAIN
+    __slots__ = ("average", "factor")
 
-    def __init__(self, count: int, size: int, norms: list[float]) -> None:
+    def __init__(self, count: int, size: int, average: float) -> None:
         self.factor = GRAIN * log1p((count - size + 0.5) / (size + 0.5))
-        self.norms = norms
+        self.average = average
 
     def __call__(self, code: int) -> float:
         often = code >> SHIFT
-        return round(self.factor * often * (K1 + 1) / (often + self.norms[code & MASK])) / GRAIN
+        norm = K1 * (1 - B + B * LENGTHS[code & MASK] / self.average)
+        return round(self.factor * often * (K1 + 1) / (often + norm)) / GRAIN
 
 
 class Posting:

@@ -122,13 +122,13 @@ class Embedding:
 
 def _embedded(embedder: Embedder, batch: Sequence[Waiting]) -> Outcome:
     """Embeds a batch; where that fails, one by one, to find out whose fault it is."""
-    from extrovert.context.vectors import encoded
+    from extrovert.context.vectors import all_encoded
 
     def embed(some: Sequence[Waiting]) -> list[str]:
         vectors = embedder.embed([one.text for one in some])
         if len(vectors) != len(some):
             raise ValueError(f"{len(vectors)} vectors were given for {len(some)} texts")
-        return [encoded(vector, embedder.dimensions) for vector in vectors]
+        return all_encoded(vectors, embedder.dimensions)
 
     try:
         return Outcome(batch, embed(batch))

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import gc
 import os
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,15 +22,19 @@ __all__ = ["LOG", "hosted", "locked", "opened", "own_process"]
 LOG = "log.sqlite"
 COLLECT_AT = (100_000, 20, 50)
 """How many objects more make Python look for cycles among them: rows come in thousands, live long and hold none."""
+SWITCH_S = 0.0005
+"""How long a thread beside the loop may keep it waiting, in seconds; Python's own value is ten times that."""
 
 
 def own_process() -> None:
-    """Tells Python that this process is an engine's and its state is loaded: cycles are then looked for less often.
+    """Tells Python that this process is an engine's and its state is loaded: cycles are then looked for less often, and
+    the loop waits less for the threads beside it.
 
     To be called by a program that does nothing else; inside another program this is that program's to decide.
     """
     gc.freeze()
     gc.set_threshold(*COLLECT_AT)
+    sys.setswitchinterval(SWITCH_S)
 
 
 @contextmanager
