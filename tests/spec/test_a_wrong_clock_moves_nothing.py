@@ -151,3 +151,12 @@ async def test_a_number_beyond_all_bounds_is_a_dead_letter_and_stops_nothing(val
     assert host.dead_letters()
     assert host.fold.context.tables["tumbling"].rows["s1@2026-01-01T00:00:00Z"].most == 1
     assert picture(replayed(host)) == picture(host.fold)
+
+
+async def test_an_engine_knows_the_time_as_soon_as_it_has_begun() -> None:
+    app, _ = house()
+    host = Host(app, None)
+    host.engine.intake.lines("readings", b'{"sensor":"s1","at":"2026-01-01T00:00:00Z"}')
+    (entry,) = host.entries()
+    assert entry.at_us == to_us(START)
+    assert not host.dead_letters()

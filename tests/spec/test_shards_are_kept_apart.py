@@ -4,11 +4,15 @@ by an event; a breach names the read and both ways out."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from extrovert import App, DeclarationError, Record, Turn
+from extrovert import App, DeclarationError, Record, Tumbling, Turn
+from extrovert import aggregates as agg
 from extrovert.testing import World
+from extrovert.testing.world import START
 
 
 class Flight(Record):
@@ -176,3 +180,59 @@ async def test_without_it_shards_are_not_looked_at() -> None:
 def test_a_table_is_replicated_or_sharded() -> None:
     with pytest.raises(DeclarationError, match="is either replicated or sharded by a field, not both"):
         App("airline").table("flights", Flight, key=Flight.flight_id, shard_by=Flight.destination, replicated=True)
+
+
+class Scan(Record):
+    scan_id: str
+    gate: str
+    destination: str
+    at: datetime
+
+
+class PerGate(Record):
+    gate: str
+    starts_at: datetime
+    ends_at: datetime
+    destination: str
+    scans: int
+
+
+@pytest.mark.parametrize(
+    ("options", "apart"), [({}, True), ({"shard_by": PerGate.destination}, False), ({"replicated": True}, False)]
+)
+async def test_a_window_is_sharded_as_a_table_is(options: dict[str, Any], apart: bool) -> None:
+    app = App("gates", strict_shards=True)
+    scans = app.stream("scans", Scan, key=Scan.scan_id)
+    per_gate = app.window(
+        scans,
+        PerGate,
+        at=Scan.at,
+        by=Scan.gate,
+        spans=Tumbling(timedelta(minutes=1)),
+        destination=agg.last(Scan.destination),
+        scans=agg.count(),
+        **options,
+    )
+    airports = app.table("airports", Airport, key=Airport.code)
+
+    @app.agent(wakes_on=airports, max_tries=1)
+    async def read(turn: Turn, airport: Airport) -> None:
+        """Reads a gate's windows from its airport."""
+        per_gate.latest("B7")
+
+    with World(app) as world:
+        await world.send(scans, Scan("s1", "B7", "BOS", START))
+        await world.send(airports, Airport("BOS", "Boston"))
+        causes = [letter.cause for letter in world.dead_letters()]
+        assert ["which is in shard `B7`" in cause for cause in causes] == [True] * apart
+
+
+def test_a_window_is_either_replicated_or_sharded() -> None:
+    app = App("gates")
+    scans = app.stream("scans", Scan, key=Scan.gate)
+    options: dict[str, Any] = {"at": Scan.at, "spans": Tumbling(timedelta(minutes=1)), "scans": agg.count()}
+    options["destination"] = agg.last(Scan.destination)
+    with pytest.raises(DeclarationError, match="Window `per_gate` is either replicated or sharded by a field"):
+        app.window(scans, PerGate, shard_by=PerGate.destination, replicated=True, **options)
+    with pytest.raises(DeclarationError, match="has no field `airport`"):
+        app.window(scans, PerGate, shard_by="airport", **options)

@@ -21,6 +21,7 @@ from extrovert.context.schedule import Schedule, Tick, Timetable
 from extrovert.context.search import Search, text_fields
 from extrovert.context.seen import check_ids
 from extrovert.context.shape import Shape
+from extrovert.context.shards import shard_field
 from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
@@ -173,8 +174,7 @@ class Declarations:
             fold = follow
         if key_name in owned:
             raise DeclarationError(f"{where}: turns cannot own its key, `{key_name}`.")
-        if replicated and shard_by is not None:
-            raise DeclarationError(f"{where} is either replicated or sharded by a field, not both.")
+        shard = shard_field(where, record, shard_by, replicated)
         fed = source is not None or bool(owned)
         if source is None:
             source = self.stream(name, record, key=key_name)
@@ -188,7 +188,7 @@ class Declarations:
             fed=fed,
             fold=fold,
             turns_own=owned,
-            shard_by="" if shard_by is None else field_name(where, record, shard_by),
+            shard_by=shard,
             replicated=replicated,
             timing=times,
         )
@@ -253,17 +253,21 @@ class Declarations:
         idle_after: timedelta | None = timedelta(seconds=30),
         ahead: timedelta | None = timedelta(minutes=1),
         keep: timedelta | None = None,
+        shard_by: Any = None,
+        replicated: bool = False,
         name: str = "",
         **aggregates: Aggregate[Any],
     ) -> Window[R]:
         """Declares windows over the event time `at`, per key of the stream or `by` another field: rows of `record`.
 
-        See `context.window.Window`, and `docs/windows.md` for what each of these says.
+        With strict shards, rows of one value of `shard_by` (a field of theirs; else of their key) are in one shard, and
+        `replicated` windows are in each. See `docs/windows.md` for what each of the others says.
         """
         name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", record.__name__).lower()
         window = Window(
             stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, disorder=disorder,
             lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
+            shard_by=shard_by, replicated=replicated,
         )  # fmt: skip
         self._check_free("window", name)
         add(self._operators, "operator", name, window)

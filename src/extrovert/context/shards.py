@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from extrovert.core.errors import TurnError
+from extrovert.context.table import field_name
+from extrovert.core.errors import DeclarationError, TurnError
 
 if TYPE_CHECKING:
     from extrovert.context.table import Table
+    from extrovert.core.record import Record
 
-__all__ = ["EVERYWHERE", "UNKNOWN", "Border", "ShardBreach"]
+__all__ = ["EVERYWHERE", "UNKNOWN", "Border", "ShardBreach", "shard_field"]
 
 
 class _Home:
@@ -105,3 +107,10 @@ class Border:
 
 def _named(home: Any) -> str:
     return repr(home) if isinstance(home, _Home) else f"shard `{home}`"
+
+
+def shard_field(owner: str, record: type[Record], field: Any, replicated: bool) -> str:
+    """The name of the field that says to which shard a row belongs; "" for its key. Raises `DeclarationError`."""
+    if replicated and field is not None:
+        raise DeclarationError(f"{owner} is either replicated or sharded by a field, not both.")
+    return "" if field is None else field_name(owner, record, field)

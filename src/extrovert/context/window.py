@@ -14,6 +14,7 @@ from extrovert.context.columns import Column, check_result, field_kinds
 from extrovert.context.index import Index
 from extrovert.context.panes import row_key
 from extrovert.context.reads import scope
+from extrovert.context.shards import shard_field
 from extrovert.context.spans import Session, Sliding, Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table, field_name
@@ -57,11 +58,15 @@ class Window(Table[str, R]):
         ahead: timedelta | None,
         keep: timedelta | None,
         emit: str,
+        shard_by: Any = None,
+        replicated: bool = False,
     ) -> None:
         self.label = f"Window `{name}`"
         followed = records(self.label, stream.event)
         key = stream.key if by is None else _field(self.label, followed, by)
-        super().__init__(name, record, key, stream="", fed=True, made_by=f"window `{name}`")
+        shard = shard_field(self.label, record, shard_by, replicated)
+        made_by = f"window `{name}`"
+        super().__init__(name, record, key, stream="", fed=True, shard_by=shard, replicated=replicated, made_by=made_by)
         self.key_of = self._key_of
         self.spans = spans
         self.emit = emit

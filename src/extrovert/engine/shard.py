@@ -108,9 +108,10 @@ class Shard:
     def resume(self, now_us: int) -> None:
         """The engine begins, or is back: the moments that came meanwhile have passed, all in one entry."""
         due_us = self.fold.context.next_us()
+        self.now_us = max(self.now_us, now_us)
         if due_us is not None and due_us <= now_us:
-            self.now_us = max(self.now_us, now_us)
             self.log(Passed(), lambda offset: self.fold.passed(offset, self.now_us))
+        self.fold.context.clock_is(self.now_us)
 
     # ---- what comes in
 
