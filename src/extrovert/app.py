@@ -113,6 +113,7 @@ class App(Declarations):
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
         if source is None:
             raise DeclarationError(f"An agent wakes on a view, a table or a stream, not on {wakes_on!r}.")
+        self._check_own("An agent", "wakes_on=", wakes_on, View, Table, Stream)
 
         def declare(function: Callable[..., Coroutine[Any, Any, None]]) -> Agent[Any]:
             name = function.__name__
