@@ -35,7 +35,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "view versions": {name: dict(view.versions) for name, view in context.views.items()},
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
-        "outbox": dict(fold.outbox.pending),
+        "outbox": fold.outbox.save(),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
 

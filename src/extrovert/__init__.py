@@ -26,6 +26,7 @@ from extrovert.core.errors import (
     CorruptionError,
     DeclarationError,
     ExtrovertError,
+    GuardFailed,
     InputError,
     MissingExtra,
     MissingRow,
@@ -39,7 +40,10 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
-from extrovert.turns.declare import Agent, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.guards import Condition, Guard
+from extrovert.turns.intended import Intended
+from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -50,8 +54,10 @@ __all__ = [
     "App",
     "Approval",
     "Arrival",
+    "Backoff",
     "BeforeHistory",
     "Change",
+    "Condition",
     "CorruptionError",
     "Csv",
     "DeclarationError",
@@ -59,13 +65,17 @@ __all__ = [
     "Embedder",
     "ExtrovertError",
     "First",
+    "Guard",
+    "GuardFailed",
     "Hit",
     "Index",
     "InputError",
+    "Intended",
     "Lines",
     "MissingExtra",
     "MissingRow",
     "Model",
+    "Outcome",
     "Parquet",
     "PermanentError",
     "Policy",

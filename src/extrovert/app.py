@@ -21,6 +21,7 @@ from extrovert.core.time import span_us
 from extrovert.turns.declare import (
     Agent,
     AgentOptions,
+    Backoff,
     Effect,
     Model,
     OnConflict,
@@ -28,6 +29,9 @@ from extrovert.turns.declare import (
     Price,
     Thinking,
 )
+from extrovert.turns.effects import effect_of
+from extrovert.turns.guards import Guard
+from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -64,6 +68,8 @@ class App(Declarations):
         self._policies: dict[str, Policy[Any]] = {}
         self._models: dict[str, Model] = {}
         self._effects: dict[str, Effect[Any]] = {}
+        self._guards: dict[str, Guard[Any]] = {}
+        self._outcomes: dict[str, str] = {}
         self._sources: dict[str, TimedSource | LiveSource] = {}
 
     def source(self, source: TimedSource | LiveSource) -> None:
@@ -162,6 +168,17 @@ class App(Declarations):
 
         return declare if function is None else declare(function)
 
+    def guard(self, function: Callable[P, bool]) -> Guard[P]:
+        """Declares a guard: a pure function of live context that says whether something may be done.
+
+        Called in a turn it gives a condition, for `turn.require`, `turn.put(…, guard=…)` and `turn.effect(…).guard(…)`.
+        """
+        name = function.__name__
+        types = hints("Guard", name, function)
+        arguments = [types.get(one, Any) for one in inspect.signature(function).parameters]
+        guard = Guard(name, function, tuple[tuple(arguments)] if arguments else tuple[()])  # pyright: ignore
+        return add(self._guards, "guard", name, guard)
+
     @overload
     def effect(self, function: Callable[P, Awaitable[Any]]) -> Effect[P]: ...
     @overload
@@ -171,44 +188,48 @@ class App(Declarations):
         idempotent: bool = False,
         reconcile: Callable[[str], Awaitable[Any]] | None = None,
         max_tries: int = 5,
+        retry: Backoff | None = None,
+        concurrency: int | None = None,
+        per_second: float | None = None,
+        in_order: bool = True,
+        order_by: str = "",
+        undo: Effect[Any] | None = None,
+        horizon: timedelta = timedelta(days=1),
     ) -> Callable[[Callable[P, Awaitable[Any]]], Effect[P]]: ...
-    def effect(
-        self,
-        function: Any = None,
-        *,
-        idempotent: bool = False,
-        reconcile: Callable[[str], Awaitable[Any]] | None = None,
-        max_tries: int = 5,
-    ) -> Any:
+    def effect(self, function: Any = None, *, undo: Effect[Any] | None = None, **options: Any) -> Any:
         """Declares an effect: an `async def` that acts on the outside world.
 
         A parameter `idempotency_key` is given the key under which this act is known. `idempotent` says that the target
-        acts once per key; `reconcile(key)` looks up what came of it, or None where it did not happen. With neither, it
-        is never repeated when its outcome is unknown.
+        acts once per key; `reconcile(key)` looks up what came of it, or None where it did not happen and will not. With
+        neither, it is never repeated when its outcome is unknown.
+
+        It is tried at most `max_tries` times, after waits by `retry`; at most `concurrency` are performed at a time,
+        and `per_second` are begun. With `in_order` it is a step: the effects of an agent and key are performed one
+        after the other; if one comes to a bad end, later ones of its decision are withdrawn and earlier ones undone.
+        `order_by` names a parameter: effects with the same value of it keep the order of their decisions.
+
+        `undo` is the effect that takes it back: it takes the same arguments, and may have the parameters `undoes` (the
+        key of what it takes back) and `outcome` (what that returned). `horizon` is how long after its end an effect can
+        be undone, and its `once` key counts.
         """
 
         def declare(function: Callable[..., Awaitable[Any]]) -> Effect[Any]:
-            name = function.__name__
-            if not inspect.iscoroutinefunction(function):
-                raise DeclarationError(f"Effect `{name}` must be an `async def`.")
-            types = hints("Effect", name, function)
-            parameters = inspect.signature(function).parameters
-            arguments = [types.get(one, Any) for one in parameters if one != "idempotency_key"]
-            takes_key = "idempotency_key" in parameters
-            if idempotent and not takes_key:
-                raise DeclarationError(f"Effect `{name}` is declared idempotent, but takes no `idempotency_key`.")
-            effect: Effect[Any] = Effect(
-                name,
-                function,
-                arguments=tuple[tuple(arguments)] if arguments else tuple[()],  # pyright: ignore
-                takes_key=takes_key,
-                idempotent=idempotent,
-                reconcile=reconcile,
-                max_tries=max_tries,
-            )
-            return add(self._effects, "effect", name, effect)
+            effect = effect_of(function, undo, options)
+            return add(self._effects, "effect", effect.name, effect)
 
         return declare if function is None else declare(function)
+
+    def outcomes(self, effect: Effect[Any]) -> Stream[Outcome]:
+        """The stream of what came of an effect: an event for each that settled, failed, was withdrawn, or is unknown.
+
+        Its key is that of the agent that intended it. A stream of this effect is declared once.
+        """
+        name = f"{effect.name}-outcomes"
+        if name not in self._streams:
+            stream: Stream[Outcome] = Stream(name, Outcome, "about", made_by=f"effect `{effect.name}`")
+            add(self._streams, "stream", name, stream)
+            self._outcomes[effect.name] = name
+        return self._streams[name]
 
     def model(
         self,
@@ -267,6 +288,8 @@ class App(Declarations):
             views=list(self._views.values()),
             agents=list(self._agents.values()),
             effects=list(self._effects.values()),
+            guards=list(self._guards.values()),
+            outcomes=dict(self._outcomes),
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,

@@ -172,8 +172,7 @@ class Declarations:
         records(where, record)
         if source is not None:
             self._check_own(where, "source=", source, Stream)
-        key_name = field_name(where, record, key)
-        check_key(where, record, key_name)
+        check_key(where, record, key_name := field_name(where, record, key))
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         order = None if order_by is None else field_name(where, record, order_by)
         times = timing(where, record, order, history, ttl, ahead, folds=fold is not None or bool(owned))

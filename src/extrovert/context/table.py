@@ -335,15 +335,16 @@ class TableState(Readable):
             for key, row, offset in zip(keys, rows, offsets, strict=True):
                 self.put(key, row, offset)
             return
-        latest = dict(zip(keys, rows, strict=True))
-        self._move_in_indexes(latest)
+        latest = dict(zip(keys, rows, strict=True)) if self.indexes or self.views or self.watchers else {}
+        if self.indexes:
+            self._move_in_indexes(latest)
         size = len(self.rows)
-        self.rows.update(latest)
+        self.rows.update(zip(keys, rows, strict=True))
         if self.sizes.watchers and len(self.rows) != size:
             self.context.touch(self.sizes.watchers[None])
         self.versions.update(zip(keys, offsets, strict=True))
         self.whole.version = offsets[-1]
-        self._note(latest)
+        self._note(keys)
         self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)

@@ -27,11 +27,13 @@ __all__ = [
     "Entry",
     "Events",
     "Failed",
+    "GuardNote",
     "Intent",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "UndoIntent",
     "Usage",
     "Wake",
     "Write",
@@ -200,12 +202,30 @@ class Emit(_Part):
     due_us: int | None = None
 
 
+class GuardNote(_Part):
+    """A condition on live context: the name of the guard, and its arguments."""
+
+    guard: str
+    args: msgspec.Raw
+
+
 class Intent(_Part):
-    """An effect that the decision intends: `slot` is its number within the decision, `args` its arguments."""
+    """An effect that the decision intends: `slot` is its number within the decision, `args` its arguments.
+
+    `guard` must hold when it is performed. Of those with the same effect and `once` key it is performed once; that, and
+    the outcome that `undo` (the effect that takes it back) is given, is remembered for `horizon_us` after its end.
+    `in_order` makes it a step among the effects of its agent and key; `order` names a line beside that.
+    """
 
     slot: int
     effect: str
     args: msgspec.Raw
+    guard: GuardNote | None = None
+    once: str = ""
+    horizon_us: int = 0
+    in_order: bool = True
+    order: str = ""
+    undo: str = ""
 
 
 class Decided(_Part, tag="decided", tag_field="kind"):
@@ -213,6 +233,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
 
     `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not. One that is `guarded`
     was committed although its answers were given to earlier questions, since what it read went on changing.
+    `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     """
@@ -234,6 +255,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     saved: int = 0
     age_us: int = 0
     guarded: bool = False
+    guards: list[GuardNote] = []
+    undoes: list[str] = []
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
@@ -264,7 +287,9 @@ class Failed(_Part, tag="failed", tag_field="kind"):
 class EffectMoved(_Part):
     """One effect's step to `state`: performing, settled, failed, unknown or withdrawn. `key` is `turn/slot`.
 
-    A failed effect with `retry_at_us` is performed again then.
+    A failed effect with `retry_at_us` is performed again then; one that is unknown is looked up, or performed again
+    where that is safe. `of` is the key of the effect with the same `once` key whose outcome this is. `by` is the person
+    who said so, and then `error` is why.
     """
 
     key: str
@@ -272,12 +297,23 @@ class EffectMoved(_Part):
     outcome: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
     retry_at_us: int | None = None
+    of: str = ""
+    by: str = ""
+
+
+class UndoIntent(_Part):
+    """An effect that takes back a settled one: `key` is that one's key and `/undo`."""
+
+    key: str
+    effect: str
+    args: msgspec.Raw
 
 
 class EffectStep(_Part, tag="effects", tag_field="kind"):
-    """Steps of effects."""
+    """Steps of effects, and the undoing of those that are to be taken back, in that order."""
 
     moves: list[EffectMoved]
+    undos: list[UndoIntent] = []
 
 
 class Embedded(_Part, tag="embedded", tag_field="kind"):

@@ -20,12 +20,14 @@ from extrovert.engine.calls import Answerer
 from extrovert.engine.codes import code_of
 from extrovert.turns.declare import Agent, Effect, Model
 from extrovert.turns.fold import Fold
+from extrovert.turns.guards import Guard
 
 __all__ = ["Declared"]
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of an app. `answerers` makes what answers asks, by model name, for a seed."""
+    """The parts of an app. `answerers` makes what answers asks, by model name, for a seed; `outcomes` names the
+    stream of the outcomes of an effect, where there is one."""
 
     name: str
     streams: Sequence[Stream[Any]]
@@ -33,6 +35,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     views: Sequence[View[Any, Any]]
     agents: Sequence[Agent[Any]]
     effects: Sequence[Effect[Any]]
+    guards: Sequence[Guard[Any]] = ()
+    outcomes: Mapping[str, str] = {}
     sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
@@ -43,7 +47,13 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
         return Fold(
-            self.streams, self.tables, self.views, self.agents, self.operators, strict_shards=self.strict_shards
+            self.streams,
+            self.tables,
+            self.views,
+            self.agents,
+            self.operators,
+            strict_shards=self.strict_shards,
+            outcomes=self.outcomes,
         )
 
     def fingerprints(self) -> dict[str, str]:

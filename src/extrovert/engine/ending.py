@@ -9,10 +9,11 @@ import msgspec
 
 from extrovert.core.errors import TransientError
 from extrovert.core.ids import canonical
-from extrovert.core.log import Attempted, Dead, Decided, Emit, Ended, Failed, Intent, Wake, Write
+from extrovert.core.log import Attempted, Dead, Decided, Emit, Ended, Failed, Wake, Write
 from extrovert.core.time import span_us
 from extrovert.engine.shard import Shard
 from extrovert.turns.attempt import Attempt
+from extrovert.turns.intended import intents
 from extrovert.turns.ledger import notes
 from extrovert.turns.running import Running
 
@@ -47,11 +48,13 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
             Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event)), due_us)
             for stream, event, due_us in seen.emitted
         ],
-        effects=[Intent(slot, name, msgspec.Raw(args)) for slot, (name, args) in enumerate(seen.intended)],
+        effects=intents(seen.intended),
         refused=attempt.refused,
         saved=len(seen.used) if stale else 0,
         age_us=shard.now_us - (shard.options.heard_us(shard.now_us) if scope.copy is None else scope.copy.at_us),
         guarded=bool(turn.positions),
+        guards=[condition.note for condition in seen.conditions],
+        undoes=seen.undone,
     )
     cancel_calls(shard, turn)
     log_emitting(
@@ -101,7 +104,7 @@ def end(shard: Shard, turn: Running, outcome: str, cause: str) -> None:
     about = (turn.id, agent.name, str(turn.key))
     shard.log(body, lambda offset: shard.fold.ended(body, offset, shard.now_us), about=about)
     if outcome not in SILENT:
-        why, events = f"{outcome}: {cause}", shard.fold.derived_events(turn)
+        why, events = f"{outcome}: {cause}", derived_events(shard, turn)
         shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))
 
 
@@ -115,3 +118,10 @@ def wake_seen(shard: Shard, turn: Running) -> Wake:
 def cancel_calls(shard: Shard, turn: Running) -> None:
     """Nobody waits for the turn's calls any more."""
     shard.cancelled.extend((turn.id, place) for place in turn.calls)
+
+
+def derived_events(shard: Shard, turn: Running) -> list[tuple[int, msgspec.Raw]]:
+    """The events that a turn saw, where the log does not hold them, since they follow from others."""
+    if turn.agent.source != "stream" or not shard.fold.streams[turn.agent.on].made_by:
+        return []
+    return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar, overload
 
-import msgspec
-
 from extrovert.context.reads import Scope, reading
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -31,6 +29,7 @@ from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
 from extrovert.engine.retention import Retention
 from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
+from extrovert.engine.settings import Settings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
 from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
@@ -48,21 +47,6 @@ T = TypeVar("T")
 MAX_UNWRITTEN = 2_000
 YIELD_US = 50_000
 END_OF_TIME_US = 1 << 62
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect.
-
-    `virtual_commit_us` is the window of the group commit in virtual time: at its end, the effects that wait for the
-    durability of an entry in it go on.
-    """
-
-    seed: int = 0
-    acting: bool = True
-    validate: bool = True
-    refresh_us: int | None = None
-    snapshot_every: int = 200_000
-    virtual_commit_us: int = 100_000
 
 
 class Engine:
@@ -92,7 +76,8 @@ class Engine:
         self.feeding = Feeding(timed, fold.positions)
         self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
-        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
+        effects = {effect.name: effect for effect in declared.effects}
+        self.performing = Performing(self.shard, effects, window_us, declared.guards)
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None

@@ -17,7 +17,7 @@ from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
-from extrovert.turns.outbox import Pending
+from extrovert.turns.outbox import OutboxState
 from extrovert.turns.request import Answer
 from extrovert.turns.running import Running
 from extrovert.turns.wakes import WakeBook
@@ -69,7 +69,7 @@ class Snapshot(msgspec.Struct):
     views: dict[str, str]
     books: dict[str, _Book]
     running: list[_Turn]
-    outbox: list[Pending]
+    outbox: OutboxState
     agents: dict[str, str | None]
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
@@ -104,7 +104,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         views=declared.view_fingerprints(),
         books=books,
         running=[_turn(turn, raw) for turn in fold.running.values()],
-        outbox=list(fold.outbox.pending.values()),
+        outbox=fold.outbox.save(),
         agents={name: _wakes(agent) for name, agent in fold.agents.items()},
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
@@ -166,7 +166,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     for turn in shot.running:
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
-    fold.outbox.pending.update((pending.key, pending) for pending in shot.outbox)
+    fold.outbox.load(shot.outbox)
     _compare(fold, shot, changed)
 
 

@@ -18,6 +18,7 @@ from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
+from extrovert.turns.home import home
 from extrovert.turns.ledger import named, newer
 from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal, Reply
@@ -256,7 +257,7 @@ class Turning:
         context = self.fold.context
         scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
         if context.strict_shards:
-            scope.border = Border(scope.label, self.fold.home(turn))
+            scope.border = Border(scope.label, home(self.fold, turn))
         if turn.agent.source == "view" and self.options.validate:
             scope.look(context.views[turn.agent.on], turn.key)
         elif turn.agent.source == "table" and self.options.validate:

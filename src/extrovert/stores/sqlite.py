@@ -25,8 +25,8 @@ Durability = Literal["fsync", "os"]
 
 FORMAT = "1"
 SNAPSHOT = "snapshot.sqlite"
-BLOCKS = (128, 16, 1)
-"""How many rows one statement inserts. SQLite may be built to take as few as 999 parameters."""
+BLOCK = 128
+"""How many rows one statement inserts at most. SQLite may be built to take as few as 999 parameters."""
 
 _SCHEMA = """
 BEGIN IMMEDIATE;
@@ -110,15 +110,12 @@ class SqliteStore:
             raise
 
     def _insert(self, into: str, rows: list[tuple[Any, ...]]) -> None:
-        """Inserts rows, many with one statement: after each statement, this thread has to wait for the interpreter."""
-        done = 0
-        for block in BLOCKS:
-            upto = len(rows) - (len(rows) - done) % block
-            if upto > done:
-                places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * block)
-                blocks = [list(chain.from_iterable(rows[at : at + block])) for at in range(done, upto, block)]
-                self._connection.executemany(into + places, blocks)
-                done = upto
+        """Inserts rows with as few statements as can be: after each, this thread waits milliseconds for the interpreter
+        while the loop is busy, and the loop in the end for it."""
+        for at in range(0, len(rows), BLOCK):
+            block = rows[at : at + BLOCK]
+            places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(block))
+            self._connection.execute(into + places, list(chain.from_iterable(block)))
 
     def entries(self, since: int = 0) -> Iterator[Entry]:
         found = self._connection.execute(

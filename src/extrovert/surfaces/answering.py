@@ -13,15 +13,19 @@ import msgspec
 from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
+from extrovert.engine.approving import decide, pending_approvals
 from extrovert.engine.loop import Engine
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.protocol import (
+    Approvals,
+    Decide,
     Done,
     GetRow,
     Inspect,
+    ListApprovals,
     ListRelations,
     ListRows,
     ListTables,
@@ -66,6 +70,16 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
                 return [Retaken(retry(engine, store, offsets))]
             finally:
                 store.close()
+        case Decide(name, said):
+            engine.shard.advance(engine.clock.now_us())
+            return [Approvals([decide(engine, name, said)])]
+        case _:
+            return _looked(engine, request)
+
+
+def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
+    """The answer to a request that changes nothing."""
+    match request:
         case ListTables():
             context = engine.shard.fold.context
             return [Tables([*map(_about, context.tables.values())], [*map(_about_view, context.views.values())])]
@@ -85,6 +99,8 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             return _pages(engine, names)
         case Inspect():
             return [gauge(engine)]
+        case ListApprovals():
+            return [Approvals(pending_approvals(engine.shard.fold))]
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

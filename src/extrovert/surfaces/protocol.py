@@ -12,15 +12,20 @@ from typing import Any
 import msgspec
 
 from extrovert.core.record import Record
+from extrovert.engine.approving import PendingApproval
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "VERSION",
+    "Approvals",
+    "Decide",
     "Done",
     "GetRow",
     "Hello",
     "Inspect",
+    "ListApprovals",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -99,6 +104,17 @@ class Retry(Record, tag="retry"):
     """Take these dead letters up again: the offsets, or all that have not been."""
 
     letters: list[int] = []
+
+
+class ListApprovals(Record, tag="approvals"):
+    """What do turns ask of persons?"""
+
+
+class Decide(Record, tag="decide"):
+    """A person's answer to what the turn of this name asks: an id of `Approvals`, a turn, or `agent:key`."""
+
+    name: str
+    answer: Approval
 
 
 class Welcome(Record, tag="welcome"):
@@ -195,6 +211,12 @@ class Retaken(Record, tag="retaken"):
     letters: list[tuple[int, str]]
 
 
+class Approvals(Record, tag="waiting"):
+    """What waits for a person; after `Decide`, what was decided."""
+
+    waiting: list[PendingApproval]
+
+
 class Refused(Record, tag="refused"):
     """The request was not done. `whose` says who must act: `developer` (a declaration, a name), `anyone`, or `wait`."""
 
@@ -202,8 +224,20 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Inspect | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused
+Request = (
+    Hello
+    | Take
+    | ListTables
+    | ListRows
+    | GetRow
+    | ListRelations
+    | ReadRelations
+    | Inspect
+    | Retry
+    | ListApprovals
+    | Decide
+)
+Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Approvals | Refused
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -82,6 +83,7 @@ class World:
     def __init__(self, app: App, *, seed: int = 0) -> None:
         self.performed: list[tuple[str, list[Any]]] = []
         self._scripts: dict[str, Answerer] = {}
+        self._outcomes: dict[str, list[Any]] = {}
         declared = app.declared()
 
         def answerers(seed: int) -> dict[str, Answerer]:
@@ -151,6 +153,10 @@ class World:
         decide(self.engine, name, Approval(granted, by, note))
         await self.settle()
 
+    def outcome(self, effect: Effect[Any], *outcomes: Any) -> None:
+        """Scripts what comes of an effect: values, exceptions, or functions of its arguments; the last stays."""
+        self._outcomes[effect.name] = list(outcomes)
+
     # ---- looking
 
     @property
@@ -202,18 +208,19 @@ class World:
         )
 
     def _recording(self, effect: Effect[Any]) -> Effect[Any]:
-        async def record(*arguments: Any, **_named: Any) -> None:
+        async def record(*arguments: Any, **_named: Any) -> Any:
             self.performed.append((effect.name, list(arguments)))
+            scripted = self._outcomes.get(effect.name)
+            if not scripted:
+                return None
+            outcome = scripted.pop(0) if len(scripted) > 1 else scripted[0]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome(*arguments) if callable(outcome) else outcome
 
-        return Effect(
-            effect.name,
-            record,
-            arguments=effect.arguments,
-            takes_key=effect.takes_key,
-            idempotent=effect.idempotent,
-            reconcile=None,
-            max_tries=effect.max_tries,
-        )
+        recording = copy(effect)
+        recording.function, recording.reconcile = record, None
+        return recording
 
 
 def _body(entry: Entry) -> Any:

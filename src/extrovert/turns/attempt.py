@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from extrovert.context.reads import Scope, swap
-from extrovert.core.errors import Refuse, TurnError
+from extrovert.core.errors import GuardFailed, Refuse, TurnError
 from extrovert.turns.asking import questions_of
 from extrovert.turns.declare import Agent
 from extrovert.turns.request import Place, Question, Refusal
@@ -95,7 +95,11 @@ class Attempt:
         knows = self.turn.knows
         try:
             while True:
-                handed_out = self._coroutine.send(None)
+                try:
+                    handed_out = self._coroutine.send(None)
+                except StopIteration:
+                    self.turn.check_guards()
+                    raise
                 asked = questions_of(handed_out)
                 if asked is None:
                     raise TurnError(self._not_ours(handed_out))
@@ -113,6 +117,9 @@ class Attempt:
                 self.error = TurnError(f"What came of `{turn.latest.request.model}` does not fit: {reason}")
                 return False
             reason = f"the answer does not fit: {reason}"
+        if turn.latest_ask is None and isinstance(refusal, GuardFailed):
+            self.error = refusal
+            return False
         if turn.latest_ask is None:
             self.error = TurnError(f"Agent `{self.agent.name}` refused ({reason}), but nothing had been asked.")
             return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from inspect import cleandoc
@@ -134,12 +134,28 @@ class Policy(Generic[T]):
         return self.function(*facts)
 
 
+class Backoff(Record):
+    """How long to wait before a try: `first`, then twice as long each time, at most `most`.
+
+    Of that, a part of up to `jitter` is left off by chance, which is a function of who tries what for which time.
+    """
+
+    first: timedelta = timedelta(seconds=1)
+    most: timedelta = timedelta(minutes=5)
+    jitter: float = 0.5
+
+    def wait_us(self, tries: int, *who_tries_what: object) -> int:
+        """Microseconds to wait after so many tries."""
+        longest = min(span_us(self.first) * 2 ** min(tries - 1, 40), span_us(self.most))
+        return round(longest * (1 - self.jitter * chance("backoff", *who_tries_what, tries)))
+
+
 class Effect(Generic[P]):
     """An act on the outside world, performed after a decision is durable. Made by `App.effect`.
 
     It is safe to perform twice where `idempotent` (the target drops an idempotency key that it has seen), or can be
     looked up by `reconcile` (`key -> outcome, or None where it did not happen`). With neither it is performed at most
-    once, and is shown as unknown where a crash leaves it open.
+    once, and is shown as unknown where a crash leaves it open. `takes` are the parameters that the engine fills.
     """
 
     def __init__(
@@ -147,19 +163,43 @@ class Effect(Generic[P]):
         name: str,
         function: Callable[P, Awaitable[Any]],
         *,
+        parameters: Sequence[str],
         arguments: Any,
-        takes_key: bool,
-        idempotent: bool,
-        reconcile: Callable[[str], Awaitable[Any]] | None,
-        max_tries: int,
+        takes: frozenset[str],
+        idempotent: bool = False,
+        reconcile: Callable[[str], Awaitable[Any]] | None = None,
+        max_tries: int = 5,
+        retry: Backoff | None = None,
+        concurrency: int | None = None,
+        per_second: float | None = None,
+        in_order: bool = True,
+        order_by: str = "",
+        undo: str = "",
+        horizon: timedelta = timedelta(days=1),
     ) -> None:
         self.name = name
         self.function = function
+        self.parameters = parameters
         self.arguments = arguments
-        self.takes_key = takes_key
+        self.takes = takes
         self.idempotent = idempotent
         self.reconcile = reconcile
         self.max_tries = max_tries
+        self.retry = retry or Backoff()
+        self.concurrency = concurrency
+        self.every_us = 0 if per_second is None else round(1_000_000 / per_second)
+        self.in_order = in_order
+        self.order_by = order_by
+        self.undo = undo
+        self.horizon_us = span_us(horizon)
+
+    def line_of(self, arguments: Sequence[Any]) -> str:
+        """The line in which these arguments stand, beside that of the agent's key; "" for none."""
+        if not self.order_by:
+            return ""
+        place = self.parameters.index(self.order_by)
+        value = arguments[place] if place < len(arguments) else None
+        return f"{self.order_by}={canonical(value).decode()}"
 
 
 class Agent(Generic[T]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Optional
@@ -13,12 +13,10 @@ from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.search_state import SearchState
 from extrovert.context.seen import Seen
-from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
-from extrovert.core.ids import canonical
 from extrovert.core.log import (
     Answered,
     Attempted,
@@ -42,6 +40,7 @@ from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
+from extrovert.turns.outcome import outcome_of
 from extrovert.turns.request import Answer
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
@@ -88,6 +87,7 @@ class Fold:
         operators: Iterable[DeclaredOperator] = (),
         *,
         strict_shards: bool = False,
+        outcomes: Mapping[str, str] | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
@@ -97,6 +97,7 @@ class Fold:
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
         self.intents: list[Pending] = []
@@ -158,7 +159,7 @@ class Fold:
             case Answered():
                 self.answered(body, offset, at_us)
             case EffectStep():
-                self.stepped(body, at_us)
+                self.stepped(body, offset, at_us)
             case Ended():
                 self.ended(body, offset, at_us)
             case Failed():
@@ -314,9 +315,15 @@ class Fold:
             self.settle(offset + step, at_us)
         return failures
 
-    def stepped(self, body: EffectStep, at_us: int) -> None:
-        for move in body.moves:
-            self.outbox.move(move, at_us)
+    def stepped(self, body: EffectStep, offset: int, at_us: int) -> None:
+        """Applies steps of effects; where somebody wants to know what came of one, an event tells of it."""
+        for move in body.moves if self._outcomes else ():
+            pending = self.outbox.pending[move.key]
+            if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.context.produce(self._outcomes[pending.effect], outcome, offset)
+        self.intents.extend(self.outbox.step(body, offset, at_us))
+        self._deliver_produced(at_us)
+        self.settle(offset, at_us)
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:
@@ -336,23 +343,6 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
-
-    def derived_events(self, turn: Running) -> list[tuple[int, msgspec.Raw]]:
-        """The events that a turn saw, where the log does not hold them, since they follow from others."""
-        if turn.agent.source != "stream" or not self.streams[turn.agent.on].made_by:
-            return []
-        return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]
-
-    def home(self, turn: Running) -> Any:
-        """The shard of what woke a turn."""
-        agent = turn.agent
-        if agent.source == "stream":
-            return self.streams[agent.on].shard_of(turn.events[-1][1])
-        table = self.context.views[agent.on].table if agent.source == "view" else self.context.tables[agent.on]
-        if table.declared.replicated:
-            return EVERYWHERE
-        row = table.rows.get(turn.key)
-        return UNKNOWN if row is None else table.declared.shard_of(row)
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""

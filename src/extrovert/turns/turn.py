@@ -12,13 +12,15 @@ from typing_extensions import TypeForm
 
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
-from extrovert.core.errors import TurnError
+from extrovert.core.errors import GuardFailed, TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
 from extrovert.core.zones import without_zone
 from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.guards import Condition
+from extrovert.turns.intended import Intended
 from extrovert.turns.request import Answer, Place, Question, Refusal, Request
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
@@ -66,7 +68,9 @@ class Turn:
         self.changes = tuple(changes)
         self.instructions = agent.instructions
         self.emitted: list[tuple[Stream[Any], Any, int | None]] = []
-        self.intended: list[tuple[str, bytes]] = []
+        self.intended: list[Intended] = []
+        self.conditions: list[Condition] = []
+        self.undone: list[str] = []
         self.used: list[Answer] = []
         self.asked: list[Place] = []
         self.latest: Question | None = None
@@ -186,8 +190,10 @@ class Turn:
 
     # ---- changing
 
-    def put(self, table: Table[K, R], row: R) -> None:
-        """Writes a row when the turn commits; the turn itself reads it back at once."""
+    def put(self, table: Table[K, R], row: R, *, guard: Condition | None = None) -> None:
+        """Writes a row when the turn commits, if `guard` holds then; the turn itself reads it back at once."""
+        if guard is not None:
+            self.require(guard)
         self._check(f"table `{table.name}`", row, table.record)
         key = getattr(row, table.key)
         self._may_write(table, key, row)
@@ -213,11 +219,27 @@ class Turn:
             raise TurnError(f"Agent `{self.agent}` emitted to stream `{stream.name}` with at=: {error}.") from error
         self.emitted.append((stream, event, due_us))
 
-    def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> None:
-        """Intends an effect: performed once the decision is durable. Its arguments are kept in the ledger."""
+    def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> Intended:
+        """Intends an effect: performed once the decision is durable. Its arguments are kept in the ledger.
+
+        What is returned takes a condition, `.guard(…)`, and a business key, `.once(…)`.
+        """
         if named:
             raise TurnError(f"Effect `{effect.name}` was given named arguments; give them in order.")
-        self.intended.append((effect.name, canonical(list(arguments))))
+        intended = Intended(effect, arguments)
+        self.intended.append(intended)
+        return intended
+
+    def require(self, condition: Condition) -> None:
+        """The decision is committed only if `condition` holds then, in the world as the decision makes it."""
+        self.conditions.append(condition)
+
+    def undo(self, decision: str) -> None:
+        """When this turn commits, the effects of the decision of this id are taken back, the latest first.
+
+        Those that are not performed yet are withdrawn; those in flight are undone when they have settled.
+        """
+        self.undone.append(decision)
 
     def _check_emit(self, stream: Stream[Any], event: Any) -> None:
         if stream.made_by:
@@ -280,6 +302,13 @@ class Turn:
             return Question(request, base, base)
         request = request.refused(refusals)
         return Question(request, self._place(request), base)
+
+    def check_guards(self) -> None:
+        """Raises `GuardFailed` where a condition of the decision or of an effect does not hold, as it would commit."""
+        guarded = [one.condition for one in self.intended if one.condition is not None]
+        for condition in (*self.conditions, *guarded):
+            if not condition.holds():
+                raise GuardFailed(f"guard `{condition}` does not hold")
 
     def knows(self, question: Question) -> bool:
         """Whether the question is answered."""
