@@ -119,7 +119,6 @@ class App(Declarations):
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
         if source is None:
             raise DeclarationError(f"An agent wakes on a view, a table or a stream, not on {wakes_on!r}.")
-        self._check_own("An agent", "wakes_on=", wakes_on, View, Table, Stream)
 
         def declare(function: Callable[..., Coroutine[Any, Any, None]]) -> Agent[Any]:
             name = function.__name__
@@ -272,6 +271,13 @@ class App(Declarations):
         from extrovert.models.remote import RemoteModel
 
         models = self._known_models()
+        known = {"stream": self._streams, "table": self._tables, "view": self._views}
+        for agent in self._agents.values():
+            if agent.on not in known[agent.source]:
+                raise DeclarationError(
+                    f"Agent `{agent.name}` wakes on {agent.source} `{agent.on}`, which another app has declared. "
+                    f"Declare it with this one."
+                )
 
         def answerers(seed: int) -> dict[str, Answerer]:
             found: dict[str, Answerer] = {

@@ -141,8 +141,8 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
         "A view: over= is `rows`, which another app has declared. Declare it with this one",
     ),
     "an agent on another app's table": (
-        lambda app: app.agent(wakes_on=rows(App("other")))(good),
-        "An agent: wakes_on= is `rows`, which another app has declared",
+        lambda app: (app.agent(wakes_on=rows(App("other")))(good), app.declared()),
+        "Agent `good` wakes on table `rows`, which another app has declared",
     ),
     "a search over another app's table": (
         lambda app: app.search("found", over=rows(App("other")), text="key"),
