@@ -168,10 +168,7 @@ class Declarations:
         more than `ahead` (None: any) past the engine's goes to the dead letters, and moves nothing.
         """
         where = f"Table `{name}`"
-        check_name("table", name)
-        records(where, record)
-        if source is not None:
-            self._check_own(where, "source=", source, Stream)
+        self._check_table(name, record, source)
         check_key(where, record, key_name := field_name(where, record, key))
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         order = None if order_by is None else field_name(where, record, order_by)
@@ -199,7 +196,6 @@ class Declarations:
             replicated=replicated,
             timing=times,
         )
-        self._check_free("table", name)
         return add(self._tables, "table", name, table)
 
     @overload
@@ -325,6 +321,13 @@ class Declarations:
         search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
         self._check_free("search", name)
         return add(self._operators, "search", name, search)
+
+    def _check_table(self, name: str, record: Any, source: Any) -> None:
+        check_name("table", name)
+        self._check_free("table", name)
+        records(f"Table `{name}`", record)
+        if source is not None:
+            self._check_own(f"Table `{name}`", "source=", source, Stream)
 
     def _check_own(self, where: str, what: str, named: Any, *kinds: type) -> None:
         """Raises `DeclarationError` for what is not of these kinds, or was declared by another app."""
