@@ -211,7 +211,7 @@ def _check_words(engine: Engine, texts: Texts) -> None:
     """Compares hits with BM25 as the formula says it (lengths are rounded by nothing here: all are below 33)."""
     search = _search(engine, "by_words")
     split = {key: Counter(re.findall(r"\w+", row.text)) for key, row in search.table.rows.items()}
-    average = sum(map(Counter.total, split.values())) / len(split)
+    average = sum(often.total() for often in split.values()) / len(split)
     for _ in range(CHECKED):
         query = texts.query()
         scores: dict[str, float] = {}
