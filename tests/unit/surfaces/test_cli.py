@@ -7,7 +7,20 @@ from typer.testing import CliRunner
 
 from extrovert.surfaces.cli import app
 
-COMMANDS = ["run", "send", "tables", "sql", "decisions", "explain", "dead-letters", "inspect", "demo"]
+COMMANDS = [
+    "run",
+    "send",
+    "tables",
+    "sql",
+    "decisions",
+    "explain",
+    "approvals",
+    "approve",
+    "deny",
+    "dead-letters",
+    "inspect",
+    "demo",
+]
 
 
 def test_the_help_names_all_commands() -> None:
@@ -22,7 +35,7 @@ def test_the_help_of_a_command_has_examples(name: str) -> None:
     assert f"\n    extrovert {name}" in done.output
 
 
-@pytest.mark.parametrize("name", ["tables", "decisions", "explain", "dead-letters"])
+@pytest.mark.parametrize("name", ["tables", "decisions", "explain", "approvals", "dead-letters"])
 def test_a_reading_command_says_what_its_json_holds(name: str) -> None:
     told = CliRunner().invoke(app, [name, "--help"]).output
     assert "With --json, one object" in told
