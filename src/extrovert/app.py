@@ -271,6 +271,13 @@ class App(Declarations):
         from extrovert.models.remote import RemoteModel
 
         models = self._known_models()
+        known = {"stream": self._streams, "table": self._tables, "view": self._views}
+        for agent in self._agents.values():
+            if agent.on not in known[agent.source]:
+                raise DeclarationError(
+                    f"Agent `{agent.name}` wakes on {agent.source} `{agent.on}`, which another app has declared. "
+                    f"Declare it with this one."
+                )
 
         def answerers(seed: int) -> dict[str, Answerer]:
             found: dict[str, Answerer] = {

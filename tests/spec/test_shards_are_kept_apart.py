@@ -162,6 +162,32 @@ async def test_a_view_over_a_replicated_table_reads_only_what_is_replicated(worl
     assert "of every shard, read" in world.engine.shard.fold.context.views["size"].quarantine["BOS"]
 
 
+async def test_the_rows_that_a_view_makes_are_in_the_shard_of_the_row_that_it_is_over() -> None:
+    app = App("airline", strict_shards=True)
+    rows = app.table("rows", Flight, key=Flight.flight_id, shard_by=Flight.destination)
+
+    @app.view(over=rows, key=Booking.booking_id, shard_by=Booking.destination)
+    def seats(flight: Flight) -> list[Booking]:
+        elsewhere = "LAX" if flight.seats > 2 else flight.destination
+        return [Booking(f"{flight.flight_id}-{n}", elsewhere, flight.flight_id) for n in range(flight.seats)]
+
+    @app.view(over=rows)
+    def first(flight: Flight) -> str | None:
+        return seats[f"{flight.flight_id}-0"].destination
+
+    @app.view(over=first)
+    def again(destination: str) -> int:
+        return len(seats[f"F{1 if destination == 'BOS' else 2}-0"].booking_id)
+
+    with World(app) as world:
+        await world.send(rows, Flight("F1", "BOS"), Flight("F2", "ORD", 2), Flight("F3", "ORD", 3))
+        assert [row.booking_id for row in seats.all()] == ["F1-0", "F2-0", "F2-1"]
+        assert (again["F1"], again["F2"]) == (4, 4)
+        cause = world.engine.shard.fold.context.views["seats"].quarantine["F3"]
+        assert "View `seats` at `F3`, of shard `ORD`, made a row of shard `LAX`" in cause
+        assert cause.endswith("say with shard_by= which of their fields tells it.")
+
+
 async def test_without_it_shards_are_not_looked_at() -> None:
     free = App("airline")
     rows = free.table("flights", Flight, key=Flight.flight_id, shard_by=Flight.destination)

@@ -100,7 +100,7 @@ def test_a_range_of_keys_is_of_the_type_of_the_keys() -> None:
 
 def test_a_view_is_over_a_table_or_a_view() -> None:
     stream = App("other").stream("told", Flight, key=Flight.flight_id)
-    with pytest.raises(DeclarationError, match="A view is over a table, a window or another view, not over"):
+    with pytest.raises(DeclarationError, match="A view: over= is a table or a view, not "):
         app.view(over=stream)  # pyright: ignore
 
 

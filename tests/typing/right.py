@@ -126,6 +126,50 @@ def disrupted(booking: Booking) -> Disruption | None:
     return Disruption(booking, flight)
 
 
+class Offer(Record):
+    number: int
+    booking_id: int
+    flight: Flight
+
+
+@app.view(over=disrupted)
+def how_long(case: Disruption) -> int:
+    return case.flight.delay_minutes
+
+
+@app.view(over=how_long, keys=between(1, 100))
+def is_long(minutes: int) -> bool | None:
+    return minutes > 180 or None
+
+
+@app.view(over=disrupted, key=Offer.number)
+def offers(case: Disruption) -> Iterator[Offer]:
+    for number, flight in enumerate(to[case.flight.destination]):
+        yield Offer(case.booking.booking_id * 100 + number, case.booking.booking_id, flight)
+
+
+of_booking = offers.index(Offer.booking_id)
+
+
+@app.view(over=offers)
+def offered(offer: Offer) -> str:
+    return offer.flight.flight_id
+
+
+@app.view(over=flights, key="number")
+def by_text(flight: Flight) -> list[Offer]:
+    return [Offer(1, 1, flight)]
+
+
+@app.agent(wakes_on=offers)
+async def offer_it(turn: Turn, offer: Offer | None) -> None:
+    assert_type(is_long.get(1), bool | None)
+    assert_type(how_long[1], int)
+    assert_type(offers[1], Offer)
+    assert_type(of_booking[1], tuple[Offer, ...])
+    assert_type(offered[1], str)
+
+
 @app.effect
 async def send_message(customer_id: str, text: str) -> None: ...
 

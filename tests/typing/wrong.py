@@ -59,6 +59,31 @@ def late(booking: Booking) -> Flight | None:
     return flight if flight.delay > 5 else None  # error: reportAttributeAccessIssue
 
 
+@app.view(over=late)  # error: reportArgumentType
+def over_late(booking: Booking) -> int:
+    return booking.booking_id
+
+
+@app.view(over=flights, key=Booking.booking_id)  # error: reportArgumentType
+def one_row(flight: Flight) -> Booking:
+    return Booking(1, flight.flight_id)
+
+
+@app.view(over=flights, key=Booking.booking_id)
+def rows(flight: Flight) -> list[Booking]:
+    return [Booking(1, flight.flight_id)]
+
+
+@app.view(over=rows)
+def over_rows(booking: Booking) -> str:
+    return rows["F1"].flight_id  # error: reportArgumentType
+
+
+@app.view(over=told)  # error: reportArgumentType
+def over_stream(event: Rebooking) -> str:
+    return event.flight_id
+
+
 @app.view(over=flights)  # error: reportArgumentType
 def wrong_row(booking: Booking) -> int:
     return booking.booking_id

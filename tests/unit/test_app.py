@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,12 @@ class OtherKey(Record, tag=True):
 async def good(turn: Turn, row: Row) -> None: ...
 async def one_parameter(turn: Turn) -> None: ...
 def good_view(row: Row) -> int: ...
+async def waiting_view(row: Row) -> int: ...
+def view_of_two(row: Row, other: Row) -> int: ...
+def view_of_several(row: Row) -> Iterator[Row]:
+    yield row
+
+
 def no_coroutine(turn: Turn, row: Row) -> None: ...
 async def not_imported(turn: Turn, row: Decimal) -> None: ...
 
@@ -114,6 +120,50 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
         lambda app: (app.search("found", over=rows(app), text="key"), app.table("found", Row, key="key")),
         "There is a search named `found`, so no table can have that name",
     ),
+    "a view of two rows": (
+        lambda app: app.view(over=rows(app))(view_of_two),  # pyright: ignore
+        "View `view_of_two` must take one parameter, the row",
+    ),
+    "a view that waits": (
+        lambda app: app.view(over=rows(app))(waiting_view),
+        "View `waiting_view` is `async`, but a view waits for nothing",
+    ),
+    "a view of several rows without their key": (
+        lambda app: app.view(over=rows(app))(view_of_several),
+        "View `view_of_several` yields several values. Say by which field they are told apart: key=",
+    ),
+    "a view over a range that is none": (
+        lambda app: app.view(over=rows(app), keys=("a", "b"))(good_view),  # pyright: ignore
+        r"View `good_view`: keys= is between\(low, high\), not \('a', 'b'\)",
+    ),
+    "a view over another app's table": (
+        lambda app: app.view(over=rows(App("other")))(good_view),
+        "A view: over= is `rows`, which another app has declared. Declare it with this one",
+    ),
+    "an agent on another app's table": (
+        lambda app: (app.agent(wakes_on=rows(App("other")))(good), app.declared()),
+        "Agent `good` wakes on table `rows`, which another app has declared",
+    ),
+    "a search over another app's table": (
+        lambda app: app.search("found", over=rows(App("other")), text="key"),
+        "Search `found`: over= is `rows`, which another app has declared",
+    ),
+    "a table of a table": (
+        lambda app: app.table("t", Row, key=Row.key, source=rows(app)),
+        "Table `t`: source= is a stream, not <extrovert.context.table.Table",
+    ),
+    "a table of another app's stream": (
+        lambda app: app.table("t", Row, key=Row.key, source=App("other").stream("s", Row, key=Row.key)),
+        "Table `t`: source= is `s`, which another app has declared",
+    ),
+    "a stream derived from another app's": (
+        lambda app: app.stream("t", Row, key=Row.key, source=App("other").stream("s", Row, key=Row.key)),
+        "Stream `t` is derived from `s`, which another app has declared",
+    ),
+    "a stream derived by no function": (
+        lambda app: app.stream("s", Row, key=Row.key).map("upper"),  # pyright: ignore
+        "Streams are derived by functions of an event, not by 'upper'",
+    ),
     "two agents of one name": (
         lambda app: (app.agent(wakes_on=(table := rows(app)))(good), app.agent(wakes_on=table)(good)),
         "There are two agents named `good`. Rename one",
@@ -152,8 +202,8 @@ def test_who_accepts_none_is_told_what_went_away() -> None:
 
     assert not app.agent(wakes_on=table)(optional).declines_none
     assert app.agent(wakes_on=table)(untold).declines_none
-    stream: Any = app.stream("s", Row, key="key")
     app2 = App("app")
+    stream: Any = app2.stream("s", Row, key="key")
     assert app2.agent(wakes_on=stream)(optional).declines_none
 
 

@@ -24,6 +24,7 @@ class Cells:
         self._event = stream.event
         self._optional: set[str] = set()
         self._texts: set[str] = set()
+        self._fields: set[str] = set()
         self.required: set[str] = set()
         options = records(f"Stream `{stream.name}`", stream.event)
         for place, record in enumerate(options):
@@ -32,12 +33,17 @@ class Cells:
             needed = {field.encode_name for field in info.fields if field.required}
             self.required = needed if place == 0 else self.required & needed
             for field in info.fields:
+                self._fields.add(field.encode_name)
                 kinds = field.type.types if isinstance(field.type, msgspec.inspect.UnionType) else (field.type,)
                 if any(isinstance(kind, msgspec.inspect.NoneType) for kind in kinds):
                     self._optional.add(field.encode_name)
                 elif all(isinstance(kind, msgspec.inspect.StrType) for kind in kinds):
                     self._texts.add(field.encode_name)
         self._encode = msgspec.json.Encoder(decimal_format="number").encode
+
+    def knows(self, column: str) -> bool:
+        """Whether a record has a field of that name."""
+        return column in self._fields
 
     def from_text(self, columns: Sequence[str], cells: Sequence[str]) -> bytes:
         """A JSON line from cells that are all text. Raises `ValueError` with the cause where they do not fit."""

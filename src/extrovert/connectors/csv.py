@@ -56,14 +56,17 @@ class _Csv(Growing):
         self._delimiter = delimiter
 
     def take(self, file: BinaryIO, place: Place, *, whole: bool) -> Part | None:
-        head = self._columns(file, whole=whole)
+        try:
+            head = self._columns(file, whole=whole)
+        except (ValueError, csv.Error) as error:
+            return self._unfit(file, place, f"does not begin with the names of columns: {error}")
         if head is None:
             return None
         columns, at, line = head
         if place.at == 0:
-            missing = sorted(self._cells.required - set(columns))
-            if missing:
-                return self._unfit(file, place, columns, missing)
+            wrong = self._wrong(columns)
+            if wrong:
+                return self._unfit(file, place, f"{wrong}; its columns are: {', '.join(columns)}")
         else:
             at, line = place.at, place.line
         file.seek(at)
@@ -86,12 +89,19 @@ class _Csv(Growing):
         names = next(csv.reader(_texts(text), delimiter=self._delimiter), list[str]())
         return [name.strip() for name in names], rows[1], rows[2]
 
-    def _unfit(self, file: BinaryIO, place: Place, columns: list[str], missing: list[str]) -> Part:
+    def _wrong(self, columns: list[str]) -> str:
+        """Why a file with these columns cannot hold one good record; "" where it can."""
+        missing = sorted(self._cells.required - set(columns))
+        twice = sorted({name for name in columns if columns.count(name) > 1 and self._cells.knows(name)})
+        found = f"has no column {_named(missing)}" if missing else ""
+        return found or (f"has more than one column {_named(twice)}" if twice else "")
+
+    def _unfit(self, file: BinaryIO, place: Place, why: str) -> Part | None:
         """A file that cannot hold one good record is said to be so once, and passed over as it is."""
-        names = ", ".join(f"`{name}`" for name in missing)
-        cause = f"`{place.file}` has no column {names}; its columns are: {', '.join(columns)}"
+        if place.at:
+            return None
         at = file.seek(0, 2)
-        return Part(Place(place.file, at, 1, head_of(file, at)), spoilt=(Spoilt(1, b"", cause),))
+        return Part(Place(place.file, at, 1, head_of(file, at)), spoilt=(Spoilt(1, b"", f"`{place.file}` {why}"),))
 
     def _rows(
         self, block: bytes, line: int, *, whole: bool, most: int | None = None
@@ -135,6 +145,10 @@ class _Csv(Growing):
             lines.append(found)
             lines += [b""] * (raw.count(b"\n") - 1)
         return Part(after, b"\n".join(lines), line + 1, tuple(spoilt))
+
+
+def _named(columns: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in columns)
 
 
 def _lines(block: bytes) -> list[bytes]:

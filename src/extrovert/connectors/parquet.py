@@ -66,8 +66,10 @@ class _Parquet:
             if self._next != (path, place):
                 self._batches = _batches(path, place.at)
             rows = next(self._batches, None)
-        except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as error:
+        except (arrow.ArrowException, OSError) as error:
             self._next = None
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the file cannot be reached; spoilt pages have no number
             if not whole:
                 return None  # it may be being written
             cause = f"`{place.file}` cannot be read as Parquet after row {place.at:,}: {error}"

@@ -12,7 +12,7 @@ from typing_extensions import TypeForm
 from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change, change_stream, follow, is_change_of
 from extrovert.context.derived import Derived
-from extrovert.context.flow import Flow
+from extrovert.context.flow import Flow, check_flow
 from extrovert.context.keyed import Keyed
 from extrovert.context.made import made_by
 from extrovert.context.operator import DeclaredOperator
@@ -26,10 +26,10 @@ from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.timeline import timing
-from extrovert.context.view import View, check_keys
+from extrovert.context.view import View, check_function, check_keys
 from extrovert.context.where import Between
 from extrovert.context.window import Window
-from extrovert.core.declaring import add, check_key, records
+from extrovert.core.declaring import add, check_key, check_name, records
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
@@ -73,11 +73,14 @@ class Declarations:
         Its functions are pure; an event of which one raises goes to the dead letters.
         """
         where, shard = f"Stream `{name}`", ""
+        check_name("stream", name)
         for record in records(where, event):
             check_key(where, record, field_name(where, record, key))
             shard = "" if shard_by is None else field_name(where, record, shard_by)
         id_name, horizon_us = check_ids(name, event, id, horizon)
         flow = source.flow() if isinstance(source, Stream) else source
+        if flow is not None:
+            check_flow(where, flow, self._streams)
         made_by = "" if flow is None else f"what comes on {' and '.join(flow.parents)}"
         stream: Stream[T] = Stream(
             name,
@@ -166,6 +169,7 @@ class Declarations:
         more than `ahead` (None: any) past the engine's goes to the dead letters, and moves nothing.
         """
         where = f"Table `{name}`"
+        self._check_table(name, record, source)
         check_key(where, record, key_name := field_name(where, record, key))
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         order = None if order_by is None else field_name(where, record, order_by)
@@ -192,7 +196,6 @@ class Declarations:
             replicated=replicated,
             timing=times,
         )
-        self._check_free("table", name)
         return add(self._tables, "table", name, table)
 
     @overload
@@ -216,13 +219,13 @@ class Declarations:
         With `key=`, a field of the records that it gives as a list or by `yield`, it makes rows of a table of its own
         name, which is read, indexed, searched, viewed over and woken on like any other.
         """
-        if not isinstance(over, Keyed):
-            raise DeclarationError(f"A view is over a table, a window or another view, not over {over!r}.")
+        self._check_own("A view", "over=", over, Table, View)
         source: Table[Any, Any] | View[Any, Any] = over  # pyright: ignore[reportAssignmentType, reportUnknownVariableType]
 
         def declare(function: Callable[[Any], Any]) -> Any:
             name = function.__name__
             self._check_free("view", name)
+            check_function(name, function, rows=key is not None)
             root = self._root(source)
             check_keys(f"View `{name}`", root, keys)
             makes = None if key is None else made_by(function, key, shard_by=shard_by, replicated=root.replicated)
@@ -269,6 +272,7 @@ class Declarations:
             lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
             shard_by=shard_by, replicated=replicated,
         )  # fmt: skip
+        self._check_own(window.label, "its stream", stream, Stream)
         self._check_free("window", name)
         add(self._operators, "operator", name, window)
         return add(self._tables, "table", name, window)
@@ -295,6 +299,8 @@ class Declarations:
         the matches under way for each key. What is late, too much, or more than `ahead` (None: any) past the engine's
         time is a dead letter.
         """
+        for one in on:
+            self._check_own(f"Pattern `{name}`", "on=", one, Stream)
         stream = self.stream(name, event, key=key)
         stream.made_by = f"pattern `{name}`"
         options: dict[str, Any] = {
@@ -315,9 +321,32 @@ class Declarations:
 
         With an `embedder`, such as `WordLlama()`, rows are found by what they mean as well as by their words.
         """
+        self._check_own(f"Search `{name}`", "over=", over, Table)
         search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
         self._check_free("search", name)
         return add(self._operators, "search", name, search)
+
+    def _check_table(self, name: str, record: Any, source: Any) -> None:
+        check_name("table", name)
+        self._check_free("table", name)
+        records(f"Table `{name}`", record)
+        if source is not None:
+            self._check_own(f"Table `{name}`", "source=", source, Stream)
+
+    def _check_own(self, where: str, what: str, named: Any, *kinds: type) -> None:
+        """Raises `DeclarationError` for what is not of these kinds, or was declared by another app."""
+        known: dict[type, tuple[str, Mapping[str, Any]]] = {
+            Stream: ("stream", self._streams),
+            Table: ("table", self._tables),
+            View: ("view", self._views),
+        }
+        words = [known[kind][0] for kind in kinds]
+        if not isinstance(named, kinds):
+            raise DeclarationError(f"{where}: {what} is a {' or a '.join(words)}, not {named!r}.")
+        if not any(known[kind][1].get(named.name) is named for kind in kinds):
+            raise DeclarationError(
+                f"{where}: {what} is `{named.name}`, which another app has declared. Declare it with this one."
+            )
 
     def _check_free(self, kind: str, name: str) -> None:
         """Tables, windows, views and searches are told apart by name alone, in queries and on the command line."""

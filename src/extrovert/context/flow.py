@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from typing_extensions import TypeIs
+
+from extrovert.core.errors import DeclarationError
 
 if TYPE_CHECKING:
     from extrovert.context.stream import Stream
 
-__all__ = ["Flow", "Step", "written"]
+__all__ = ["Flow", "Step", "check_flow", "written"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -68,7 +70,21 @@ class Flow(Generic[T]):
         return Flow(self.branches + (other if isinstance(other, Flow) else other.flow()).branches)
 
     def _then(self, step: Step) -> Flow[Any]:
+        function = getattr(step, "function", step)
+        if not callable(function):
+            raise DeclarationError(f"Streams are derived by functions of an event, not by {function!r}.")
         return Flow(tuple((stream, (*steps, step)) for stream, steps in self.branches))
+
+
+def check_flow(where: str, flow: Any, streams: Mapping[str, Any]) -> None:
+    """Raises `DeclarationError` for what is no flow, or begins with streams that are not there."""
+    if not isinstance(flow, Flow):
+        raise DeclarationError(f"{where}: source= is a stream, or what is derived from one, not {flow!r}.")
+    for parent in cast("Flow[Any]", flow).parents:
+        if parent not in streams:
+            raise DeclarationError(
+                f"{where} is derived from `{parent}`, which another app has declared. Declare it with this one."
+            )
 
 
 class _Keep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Parameter, isasyncgenfunction, iscoroutinefunction, isgeneratorfunction, signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import inspect
@@ -11,14 +12,14 @@ from extrovert.context.keyed import Keyed
 from extrovert.context.made import Made, MadeState
 from extrovert.context.reads import Readable, ReadSet, Scope, scope, swap
 from extrovert.context.shards import EVERYWHERE, Border
+from extrovert.context.where import Between
 from extrovert.core.errors import DeclarationError, MissingRow
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
     from extrovert.context.table import Table, TableState
-    from extrovert.context.where import Between
 
-__all__ = ["View", "ViewState", "check_keys"]
+__all__ = ["View", "ViewState", "check_function", "check_keys"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -67,10 +68,25 @@ class View(Keyed[K, V]):
         return here.look(here.context.views[self.name], key)
 
 
+def check_function(name: str, function: Callable[..., Any], *, rows: bool) -> None:
+    """Raises `DeclarationError` for what cannot be a view: it is called with one row, and gives its value at once."""
+    parameters = list(signature(function).parameters.values())
+    if len(parameters) != 1 or parameters[0].kind is Parameter.KEYWORD_ONLY:
+        raise DeclarationError(f"View `{name}` must take one parameter, the row.")
+    if iscoroutinefunction(function) or isasyncgenfunction(function):
+        raise DeclarationError(f"View `{name}` is `async`, but a view waits for nothing: declare it with `def`.")
+    if isgeneratorfunction(function) and not rows:
+        raise DeclarationError(
+            f"View `{name}` yields several values. Say by which field they are told apart: key=<a field of the record>."
+        )
+
+
 def check_keys(where: str, table: Table[Any, Any], keys: Between | None) -> None:
     """Raises `DeclarationError` where a range of keys is not of the type of a table's keys."""
     if keys is None:
         return
+    if not isinstance(keys, Between):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise DeclarationError(f"{where}: keys= is between(low, high), not {keys!r}.")
     kind = int if isinstance(inspect.type_info(table.key_type), inspect.IntType) else str
     if any(end is not None and type(end) is not kind for end in keys[:2]):
         raise DeclarationError(

@@ -13,17 +13,22 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.core.record import Record
 
-__all__ = ["accepts_none", "add", "check_key", "hints", "records"]
+__all__ = ["accepts_none", "add", "check_key", "check_name", "hints", "records"]
 
 
 def add(known: dict[str, Any], kind: str, name: str, declared: Any) -> Any:
     """Notes a declaration under its name, which must be good and new, and returns it."""
-    if not name or not all(part.isidentifier() for part in name.split("-")):
-        raise DeclarationError(f"`{name}` is no name for a {kind}: use letters, digits, `_` and `-`.")
+    check_name(kind, name)
     if name in known:
         raise DeclarationError(f"There are two {kind}s named `{name}`. Rename one.")
     known[name] = declared
     return declared
+
+
+def check_name(kind: str, name: str) -> None:
+    """A name is made of letters, digits, `_` and `-`."""
+    if not name or not all(part.isidentifier() for part in name.split("-")):
+        raise DeclarationError(f"`{name}` is no name for a {kind}: use letters, digits, `_` and `-`.")
 
 
 def records(where: str, event: Any) -> list[type[Record]]:

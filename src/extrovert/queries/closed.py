@@ -36,6 +36,8 @@ AT_A_TIME = 2_048
 def named(query: str, known: Sequence[Relation]) -> list[Relation]:
     """The relations that a query reads. Raises `DeclarationError` for one that cannot be run: that is found out here,
     over empty tables, before any row is read."""
+    if re.match(r"\s*show\b", query, re.IGNORECASE):
+        raise DeclarationError(f"{_there(known)} To see the columns of one: describe <name>")
     connection = _closed({})
     try:
         _check_kind(connection, query)
@@ -102,6 +104,8 @@ def _check_kind(connection: Any, query: str) -> None:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
         raise DeclarationError(_said(error)) from error
+    if not statements:
+        raise DeclarationError("There is no question; ask one, for example: select count(*) from <a table>")
     if len(statements) != 1:
         raise DeclarationError(f"Ask one question at a time; these are {len(statements)} statements.")
     if statements[0].type != duckdb.StatementType.SELECT:
@@ -122,8 +126,11 @@ def _matching(names: Iterable[str], known: Sequence[Relation]) -> list[Relation]
 
 
 def _unknown(name: str, known: Sequence[Relation]) -> DeclarationError:
-    there = ", ".join(one.name for one in known) or "none"
-    return DeclarationError(f"There is no table or view `{name}`. This app has: {there}.")
+    return DeclarationError(f"There is no table or view `{name}`. {_there(known)}")
+
+
+def _there(known: Sequence[Relation]) -> str:
+    return f"This app has: {', '.join(one.name for one in known) or 'none'}."
 
 
 def _mended(error: Exception, known: Sequence[Relation]) -> DeclarationError:

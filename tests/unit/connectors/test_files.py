@@ -249,6 +249,24 @@ def test_a_file_without_a_column_that_is_needed_is_said_to_be_so_once(tmp_path: 
     )
 
 
+@pytest.mark.parametrize(
+    ("head", "cause"),
+    [
+        (b"sensor,value,note,note\n", "`a.csv` has more than one column `note`; its columns are: "),
+        ("sensor,value\n".encode("utf-16"), "`a.csv` does not begin with the names of columns: 'utf-8' codec"),
+        (b"sensor,value,\xff\n", "`a.csv` does not begin with the names of columns: 'utf-8' codec can't decode"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_said_to_be_so_once_and_the_next_one_is_read(
+    tmp_path: Path, head: bytes, cause: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(head + b"A,1,x,y\n" * 50)
+    (tmp_path / "b.csv").write_text("sensor,value\nB,2\n")
+    lines, spoilt, _ = drained(Csv(tmp_path, readings))
+    assert [(line, text[: len(cause)]) for line, text in spoilt] == [(1, cause)]
+    assert len(lines) == 1
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     notes=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12), max_size=8),
@@ -344,6 +362,21 @@ def test_a_parquet_file_that_is_being_written_is_waited_for(tmp_path: Path) -> N
     lines, spoilt, _ = drained(source, position)
     assert len(lines) == 1
     assert "`b.parquet` cannot be read as Parquet after row 0" in spoilt[0][1]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_parquet_file_with_spoilt_pages_is_said_to_be_so_and_the_next_one_is_read(
+    tmp_path: Path, follow: bool
+) -> None:
+    table = pa.Table.from_pylist([{"sensor": f"sensor {n * n}", "value": float(n)} for n in range(2_000)])
+    pq.write_table(table, tmp_path / "a.parquet")
+    raw = bytearray((tmp_path / "a.parquet").read_bytes())
+    raw[1_000:1_400] = bytes(byte ^ 0x5A for byte in raw[1_000:1_400])
+    (tmp_path / "a.parquet").write_bytes(raw)
+    pq.write_table(table.slice(0, 1), tmp_path / "b.parquet")
+    lines, spoilt, _ = drained(Parquet(tmp_path, readings, follow=follow))
+    assert [cause[:48] for _, cause in spoilt] == ["`a.parquet` cannot be read as Parquet after row "]
+    assert len(lines) == 1
 
 
 def test_without_pyarrow_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

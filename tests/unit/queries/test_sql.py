@@ -329,6 +329,10 @@ async def test_errors_say_what_and_what_there_is(world: World) -> None:
         await app.sql(world.engine, "insert into flights values (1)")
     with pytest.raises(DeclarationError, match="Ask one question at a time; these are 2 statements"):
         await app.sql(world.engine, "select 1; select 2")
+    with pytest.raises(DeclarationError, match="There is no question; ask one"):
+        await app.sql(world.engine, " -- nothing")
+    with pytest.raises(DeclarationError, match=r"This app has: bookings, every.* To see the columns of one: describe"):
+        await app.sql(world.engine, "show tables")
     with pytest.raises(DeclarationError, match="syntax error"):
         await app.sql(world.engine, "selec 1")
     with pytest.raises(ExtrovertError, match="Conversion Error"):

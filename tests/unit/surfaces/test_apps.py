@@ -156,7 +156,7 @@ def test_an_attribute_that_is_no_app_is_not_taken_for_one(here: Path) -> None:
         ("raise SystemExit(3)\n", "bad_shop.py:1: SystemExit: 3"),
         (
             "from extrovert import App\n\nApp('a').stream('no name', int, key='x')\n",
-            "bad_shop.py:3: Stream `no name`: ",
+            "bad_shop.py:3: `no name` is no name for a stream: ",
         ),
     ],
 )
