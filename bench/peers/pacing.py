@@ -61,6 +61,10 @@ class Pace:
         thread.start()
         return thread
 
+    def beside(self, what: Callable[[], None]) -> None:
+        """Does something in a thread of its own, for those whose own loop has the main thread."""
+        threading.Thread(target=what, daemon=True).start()
+
     def wait(self) -> None:
         """Returns when all have triggered, or when one has not long after it should have."""
         self.done.wait(self.count / self.rate + PATIENCE_S)
