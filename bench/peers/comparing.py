@@ -67,7 +67,7 @@ def compare(
 
     `missing` says of systems that cannot be run why. What fails or comes to a wrong result is not tried again.
     """
-    able = [system for system in systems if job.work in system.works]
+    able = [one for one in systems if job.work in one.works and (not job.only or one.name in job.only)]
     rows = {system.name: Row(system=system.name, title=system.title) for system in able}
     for system in able:
         rows[system.name].problem = missing.get(system.name, "")

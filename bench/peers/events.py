@@ -1,7 +1,7 @@
 """Events: the input of all works, the same for everybody, made from a seed.
 
 Each is a line of JSON with ten fields, about 193 bytes. `value` is above `LIMIT` for one in a thousand. `taken_at` goes
-on by 200 µs, and one in ten is older than that by up to 30 s. The last line has the key `END_KEY` and a time an hour
+on evenly for 200 s, and one in ten is older than that by up to 30 s. The last line has the key `END_KEY` and a time an hour
 later, so that event time moves past the end of all windows.
 """
 
@@ -16,7 +16,7 @@ __all__ = ["END_KEY", "LIMIT", "START", "line", "write"]
 START = datetime(2026, 2, 8, tzinfo=UTC)
 LIMIT = 100_000
 HOT = 0.001
-STEP_US = 200
+SPAN_US = 200_000_000
 LATE = 0.1
 MOST_LATE_US = 30_000_000
 AT_A_TIME = 10_000
@@ -38,7 +38,7 @@ def write(path: Path, count: int, keys: int, seed: int = 2026) -> None:
     with path.open("w", encoding="ascii", newline="\n") as file:
         lines: list[str] = []
         for sequence in range(count - 1):
-            at_us = sequence * STEP_US
+            at_us = sequence * SPAN_US // count
             if chance.random() < LATE:
                 at_us = max(0, at_us - chance.randrange(1, MOST_LATE_US + 1))
             value = LIMIT + 1 + chance.randrange(1_000) if chance.random() < HOT else chance.randrange(LIMIT)
@@ -47,5 +47,5 @@ def write(path: Path, count: int, keys: int, seed: int = 2026) -> None:
             if len(lines) == AT_A_TIME:
                 file.writelines(lines)
                 lines.clear()
-        end = START + timedelta(microseconds=count * STEP_US, hours=1)
+        end = START + timedelta(microseconds=SPAN_US, hours=1)
         file.writelines([*lines, line(END_KEY, count - 1, end, 0)])

