@@ -33,7 +33,7 @@ check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of t
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: .venv/.demo  ## Measure (ARGS=--quick for a smoke run)
+bench: .venv/.test  ## Measure (ARGS=--quick for a smoke run)
 	$(BIN)/python -m bench $(ARGS)
 
 clean:  ## Remove .venv, caches and builds; keep what the engine stored in .extrovert

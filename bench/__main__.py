@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench import decisions, ingest, reads, views
+from bench import context, decisions, ingest, reads, restart, views
 from bench.machine import machine
 from bench.measuring import Figure, Scale, WrongResult
 from bench.reporting import record, report, show
@@ -21,6 +21,8 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "views": views.measure,
     "decisions": decisions.measure,
     "reads": reads.measure,
+    "context": context.measure,
+    "restart": restart.measure,
 }
 FULL = Scale(runs=5, share=1.0)
 QUICK = Scale(runs=1, share=0.05)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from extrovert.context.interval import Interval
+from extrovert.context.selectors import readables
+from extrovert.context.view import Node, ViewState
 from extrovert.turns.fold import Fold
 from extrovert.turns.running import Running
 from extrovert.turns.wakes import WakeBook
@@ -28,10 +30,12 @@ def picture(fold: Fold) -> dict[str, Any]:
         "histories": {n: (t.history.versions, t.history.newest_us) for n, t in context.tables.items() if t.history},
         "due to go": {name: dict(table.lifetime.due_us) for name, table in context.tables.items() if table.lifetime},
         "by turns": {name: set(table.by_turns) for name, table in context.tables.items()},
+        "view reads": {name: _reads(view) for name, view in context.views.items()},
+        "watched": _watched(fold),
         "view versions": {name: dict(view.versions) for name, view in context.views.items()},
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
-        "outbox": dict(fold.outbox.pending),
+        "outbox": fold.outbox.save(),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
 
@@ -48,6 +52,25 @@ def values(fold: Fold) -> dict[str, Any]:
         "views": {name: dict(view.values) for name, view in context.views.items()},
         "quarantine": {name: dict(view.quarantine) for name, view in context.views.items()},
     }
+
+
+def _reads(view: ViewState) -> dict[Any, dict[Any, Any]]:
+    return {
+        key: {(of.kind, of.name, at): token for (of, at), token in node.reads.items()}
+        for key, node in view.nodes.items()
+    }
+
+
+def _watched(fold: Fold) -> dict[str, dict[Any, list[Any]]]:
+    """Which views' keys are told of which changes."""
+    found: dict[str, dict[Any, list[Any]]] = {}
+    for of in readables(fold.context).values():
+        nodes = {
+            at: sorted((who.view.name, who.key) for who in watchers if isinstance(who, Node))
+            for at, watchers in of.watchers.items()
+        }
+        found[f"{of.kind} {of.name}"] = {at: keys for at, keys in nodes.items() if keys}
+    return found
 
 
 def _book(book: WakeBook) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from extrovert.core.errors import (
     CorruptionError,
     DeclarationError,
     ExtrovertError,
+    GuardFailed,
     InputError,
     MissingExtra,
     MissingRow,
@@ -39,17 +40,24 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
-from extrovert.turns.declare import Agent, Effect, Policy, Thinking
+from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.guards import Condition, Guard
+from extrovert.turns.intended import Intended
+from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "Agent",
     "Aggregate",
     "AlreadyRunning",
     "App",
+    "Approval",
     "Arrival",
+    "Backoff",
     "BeforeHistory",
     "Change",
+    "Condition",
     "CorruptionError",
     "Csv",
     "DeclarationError",
@@ -57,15 +65,21 @@ __all__ = [
     "Embedder",
     "ExtrovertError",
     "First",
+    "Guard",
+    "GuardFailed",
     "Hit",
     "Index",
     "InputError",
+    "Intended",
     "Lines",
     "MissingExtra",
     "MissingRow",
+    "Model",
+    "Outcome",
     "Parquet",
     "PermanentError",
     "Policy",
+    "Price",
     "RangeIndex",
     "Record",
     "Refuse",

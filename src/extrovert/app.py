@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, get_args, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
@@ -17,7 +17,21 @@ from extrovert.core.declaring import accepts_none, add, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
-from extrovert.turns.declare import Agent, Effect, Policy, Thinking
+from extrovert.core.time import span_us
+from extrovert.turns.declare import (
+    Agent,
+    AgentOptions,
+    Backoff,
+    Effect,
+    Model,
+    OnConflict,
+    Policy,
+    Price,
+    Thinking,
+)
+from extrovert.turns.effects import effect_of
+from extrovert.turns.guards import Guard
+from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -39,16 +53,23 @@ class App(Declarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
-    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines.
+    `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
+    log is kept for the `retention`; without one, for ever.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False) -> None:
+    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
         super().__init__()
+        if retention is not None and retention <= timedelta(0):
+            raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
+        self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
+        self._models: dict[str, Model] = {}
         self._effects: dict[str, Effect[Any]] = {}
+        self._guards: dict[str, Guard[Any]] = {}
+        self._outcomes: dict[str, str] = {}
         self._sources: dict[str, TimedSource | LiveSource] = {}
 
     def source(self, source: TimedSource | LiveSource) -> None:
@@ -62,42 +83,37 @@ class App(Declarations):
         self,
         *,
         wakes_on: View[Any, V] | Stream[V],
-        model: Policy[Any] | str | None = None,
+        model: Policy[Any] | Model | str | None = None,
         when: Callable[[V], bool] | None = None,
         order: Callable[[V], Any] | None = None,
-        concurrency: int = 100,
-        rest: timedelta = timedelta(0),
-        max_reruns: int = 20,
-        max_refusals: int = 3,
-        max_tries: int = 5,
-        retry_after: timedelta = timedelta(seconds=1),
+        **options: Unpack[AgentOptions],
     ) -> Callable[[AgentFunction[V]], Agent[V]]: ...
     @overload
     def agent(
         self,
         *,
         wakes_on: Table[Any, R],
-        model: Policy[Any] | str | None = None,
+        model: Policy[Any] | Model | str | None = None,
         when: Callable[[R], bool] | None = None,
         order: Callable[[R], Any] | None = None,
-        concurrency: int = 100,
-        rest: timedelta = timedelta(0),
-        max_reruns: int = 20,
-        max_refusals: int = 3,
-        max_tries: int = 5,
-        retry_after: timedelta = timedelta(seconds=1),
+        **options: Unpack[AgentOptions],
     ) -> Callable[[AgentFunction[R]], Agent[R]]: ...
     def agent(self, *, wakes_on: Any, model: Any = None, **options: Any) -> Any:
         """Declares an agent: the decorated `async def name(turn, value)` runs when what it wakes on changes.
 
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
         accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
-        it is true; `order(value)` is the order of admission, smallest first, then by age; `concurrency` is how many
-        turns may run at a time, and `rest` how long a key is left alone after a turn of its own.
+        it is true; `order(value)` is the order of admission, smallest first, then by age; an agent of higher `priority`
+        comes first. `concurrency` is how many turns may run at a time (100), and `rest` how long a key is left alone
+        after a turn of its own. With `quiet` a turn begins when nothing has changed for so long, or `max_wait` after
+        the first change.
 
-        A turn that has to ask anew more than `max_reruns` times because the world changed ends as contended; one whose
-        answers are refused `max_refusals` times, or that fails `max_tries` times (each time after twice the wait, from
-        `retry_after`), goes to the dead letters.
+        A turn that would ask anew more than `max_reruns` times (20) because the world changed, or that has not come to
+        its end `deadline` after its wake, does as `on_conflict` says: it ends as "contended", with a dead letter; it
+        is given up ("drop"); it waits for a person, who lets it go on or gives it up ("hold"); or it is "guarded": the
+        call in flight ends, its answer is taken for whatever is asked now, and what comes of that is committed if its
+        guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
+        time after twice the wait, from `retry_after`, a second), goes to the dead letters.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -108,13 +124,16 @@ class App(Declarations):
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Agent `{name}` must be an `async def` with the parameters (turn, value).")
+            _check_options(name, options)
             agent: Agent[Any] = Agent(
                 name,
                 function,
                 source=source,
                 on=wakes_on.name,
                 declines_none=source == "stream" or not accepts_none(name, function),
-                model=f"policy:{model.name}" if isinstance(model, Policy) else (model or ""),
+                model=_named(model) if model else "",
+                prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
+                parameters=model.parameters if isinstance(model, Model) else "",
                 **options,
             )
             return add(self._agents, "agent", name, agent)
@@ -148,6 +167,17 @@ class App(Declarations):
 
         return declare if function is None else declare(function)
 
+    def guard(self, function: Callable[P, bool]) -> Guard[P]:
+        """Declares a guard: a pure function of live context that says whether something may be done.
+
+        Called in a turn it gives a condition, for `turn.require`, `turn.put(…, guard=…)` and `turn.effect(…).guard(…)`.
+        """
+        name = function.__name__
+        types = hints("Guard", name, function)
+        arguments = [types.get(one, Any) for one in inspect.signature(function).parameters]
+        guard = Guard(name, function, tuple[tuple(arguments)] if arguments else tuple[()])  # pyright: ignore
+        return add(self._guards, "guard", name, guard)
+
     @overload
     def effect(self, function: Callable[P, Awaitable[Any]]) -> Effect[P]: ...
     @overload
@@ -157,44 +187,79 @@ class App(Declarations):
         idempotent: bool = False,
         reconcile: Callable[[str], Awaitable[Any]] | None = None,
         max_tries: int = 5,
+        retry: Backoff | None = None,
+        concurrency: int | None = None,
+        per_second: float | None = None,
+        in_order: bool = True,
+        order_by: str = "",
+        undo: Effect[Any] | None = None,
+        horizon: timedelta = timedelta(days=1),
     ) -> Callable[[Callable[P, Awaitable[Any]]], Effect[P]]: ...
-    def effect(
-        self,
-        function: Any = None,
-        *,
-        idempotent: bool = False,
-        reconcile: Callable[[str], Awaitable[Any]] | None = None,
-        max_tries: int = 5,
-    ) -> Any:
+    def effect(self, function: Any = None, *, undo: Effect[Any] | None = None, **options: Any) -> Any:
         """Declares an effect: an `async def` that acts on the outside world.
 
         A parameter `idempotency_key` is given the key under which this act is known. `idempotent` says that the target
-        acts once per key; `reconcile(key)` looks up what came of it, or None where it did not happen. With neither, it
-        is never repeated when its outcome is unknown.
+        acts once per key; `reconcile(key)` looks up what came of it, or None where it did not happen and will not. With
+        neither, it is never repeated when its outcome is unknown.
+
+        It is tried at most `max_tries` times, after waits by `retry`; at most `concurrency` are performed at a time,
+        and `per_second` are begun. With `in_order` it is a step: the effects of an agent and key are performed one
+        after the other; if one comes to a bad end, later ones of its decision are withdrawn and earlier ones undone.
+        `order_by` names a parameter: effects with the same value of it keep the order of their decisions.
+
+        `undo` is the effect that takes it back: it takes the same arguments, and may have the parameters `undoes` (the
+        key of what it takes back) and `outcome` (what that returned). `horizon` is how long after its end an effect can
+        be undone, and its `once` key counts.
         """
 
         def declare(function: Callable[..., Awaitable[Any]]) -> Effect[Any]:
-            name = function.__name__
-            if not inspect.iscoroutinefunction(function):
-                raise DeclarationError(f"Effect `{name}` must be an `async def`.")
-            types = hints("Effect", name, function)
-            parameters = inspect.signature(function).parameters
-            arguments = [types.get(one, Any) for one in parameters if one != "idempotency_key"]
-            takes_key = "idempotency_key" in parameters
-            if idempotent and not takes_key:
-                raise DeclarationError(f"Effect `{name}` is declared idempotent, but takes no `idempotency_key`.")
-            effect: Effect[Any] = Effect(
-                name,
-                function,
-                arguments=tuple[tuple(arguments)] if arguments else tuple[()],  # pyright: ignore
-                takes_key=takes_key,
-                idempotent=idempotent,
-                reconcile=reconcile,
-                max_tries=max_tries,
-            )
-            return add(self._effects, "effect", name, effect)
+            effect = effect_of(function, undo, options)
+            return add(self._effects, "effect", effect.name, effect)
 
         return declare if function is None else declare(function)
+
+    def outcomes(self, effect: Effect[Any]) -> Stream[Outcome]:
+        """The stream of what came of an effect: an event for each that settled, failed, was withdrawn, or is unknown.
+
+        Its key is that of the agent that intended it. A stream of this effect is declared once.
+        """
+        name = f"{effect.name}-outcomes"
+        if name not in self._streams:
+            stream: Stream[Outcome] = Stream(name, Outcome, "about", made_by=f"effect `{effect.name}`")
+            add(self._streams, "stream", name, stream)
+            self._outcomes[effect.name] = name
+        return self._streams[name]
+
+    def model(
+        self,
+        name: str,
+        of: str | Policy[Any],
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        price: Price | None = None,
+    ) -> Model:
+        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
+
+        `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
+        variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
+        `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
+        answers in the model's place.
+        """
+        declared = Model(
+            name,
+            _named(of),
+            base_url=base_url,
+            api_key_env=api_key_env,
+            settings=settings,
+            max_tokens=max_tokens,
+            timeout=timeout,
+            price=price,
+        )
+        return add(self._models, "model", name, declared)
 
     # ---- running
 
@@ -203,17 +268,17 @@ class App(Declarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.policy import PolicyModel
+        from extrovert.models.remote import RemoteModel
 
-        known = {f"policy:{name}" for name in self._policies}
-        for agent in self._agents.values():
-            if agent.model and agent.model not in known:
-                raise DeclarationError(
-                    f"Agent `{agent.name}` asks model `{agent.model}`, which this version cannot reach. Give it a "
-                    f"policy: model=<a function declared with @app.policy>."
-                )
+        models = self._known_models()
 
         def answerers(seed: int) -> dict[str, Answerer]:
-            return {f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()}
+            found: dict[str, Answerer] = {
+                f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
+            }
+            for name, model in models.items():
+                found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
+            return found
 
         return Declared(
             name=self.name,
@@ -222,11 +287,34 @@ class App(Declarations):
             views=list(self._views.values()),
             agents=list(self._agents.values()),
             effects=list(self._effects.values()),
+            guards=list(self._guards.values()),
+            outcomes=dict(self._outcomes),
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            retention_us=self.retention_us,
             answerers=answerers,
+            models=models,
         )
+
+    def _known_models(self) -> dict[str, Model]:
+        """All models that agents name, by the name under which they are asked."""
+        models = {f"model:{name}": model for name, model in self._models.items()}
+        named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
+        named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
+        for who, name in named:
+            kind, _, rest = name.partition(":")
+            if not name or name in models or (kind == "policy" and rest in self._policies):
+                continue
+            if kind in ("policy", "model") or not rest:
+                raise DeclarationError(
+                    f"{who} model `{name}`, which is not known. Give a policy or model of this app, or a name with its "
+                    f'provider, such as "openai:gpt-5-mini".'
+                )
+            if who.endswith("is"):
+                continue
+            models[name] = Model(name, name)
+        return models
 
     @asynccontextmanager
     async def serving(self, data: Path | str = ".extrovert", **settings: Any) -> AsyncGenerator[Engine]:
@@ -245,3 +333,24 @@ class App(Declarations):
         from extrovert.engine.querying import answered
 
         return await answered(engine, query, limit=limit, seconds=seconds)
+
+
+def _named(model: Policy[Any] | Model | str) -> str:
+    """The name under which a model or policy is asked."""
+    if isinstance(model, str):
+        return model
+    return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raises `DeclarationError` for options that do not go together."""
+    if "max_wait" in options and "quiet" not in options:
+        raise DeclarationError(
+            f"Agent `{name}`: max_wait= is the longest that quiet= may hold a turn up; give quiet= too."
+        )
+    conflicts = get_args(OnConflict)
+    if options.get("on_conflict", "contended") not in conflicts:
+        raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
+    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
+        if option in options and options[option] < timedelta(0):
+            raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

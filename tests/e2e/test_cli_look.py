@@ -26,6 +26,19 @@ def flown(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
+MAKES_ROWS = """
+
+class Taken(Record):
+    number: int
+    flight_id: str
+
+
+@app.view(over=bookings, key=Taken.number)
+def taken(booking: Booking) -> list[Taken]:
+    return [Taken(int(booking.booking_id.removeprefix("B")), booking.flight_id)]
+"""
+
+
 def test_the_tables_their_rows_and_one_row(flown: Home) -> None:
     lines = flown("tables", "--json").documents
     found = {line["table"]: line for line in lines if "table" in line}
@@ -38,6 +51,25 @@ def test_the_tables_their_rows_and_one_row(flown: Home) -> None:
     row = flown("tables", "flights", "F1")
     assert row.out.splitlines()[0] == "flights/F1, version @5"
     assert 'flight_id   "F1"' in row.out
+
+
+def test_the_rows_that_a_view_makes_and_what_is_wrong_with_them(home: Home) -> None:
+    with (home.path / "airline.py").open("a") as file:
+        file.write(MAKES_ROWS)
+    bookings = [{"booking_id": key, "flight_id": f"F{key[1]}"} for key in ("B1", "B2", "X3")]
+    home("send", "bookings", "-", "--app", "airline.py", given=records(*bookings))
+    tables = {line.get("table", line.get("view")): line for line in home("tables", "--json").documents}
+    assert tables["taken"]["values"] == 2  # of the view; it has the name of the table that it makes
+    rows = home("tables", "taken", "--json").documents
+    assert [(row["key"], row["row"], row.get("cause")) for row in rows] == [
+        (1, {"number": 1, "flight_id": "F1"}, None),
+        (2, {"number": 2, "flight_id": "F2"}, None),
+        ("bookings/X3", None, "ValueError: invalid literal for int() with base 10: 'X3'"),
+    ]
+    assert home("tables", "taken", "2", "--json").documents[0]["row"] == {"number": 2, "flight_id": "F2"}
+    found = home("sql", "select flight_id from taken where number > 1", "--json").documents
+    assert found == [{"flight_id": "F2"}]
+    assert "taken" in home("inspect").out
 
 
 def test_the_views_their_values_and_who_is_in_quarantine(home: Home) -> None:

@@ -12,15 +12,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from extrovert import App, Arrival, Record, Refuse, Thinking, Turn
 from extrovert.connectors.replay import Replay
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedRow
+from extrovert.core.ports import SavedPlace
 from extrovert.engine.clock import RealClock
 from extrovert.engine.hosting import LOG, locked
 from extrovert.engine.loop import Engine, Settings
@@ -87,16 +86,9 @@ class Store(SqliteStore):
         super().append(entries)
         power.at("after", *whats)
 
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
+    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
         power.at("before", "snapshot")
-        super().save_snapshot(offset, state, rows, gone, cleared)
+        super().save_snapshot(offset, state, places)
         power.at("after", "snapshot")
 
 

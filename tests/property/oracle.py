@@ -39,7 +39,27 @@ class Model:
     def before(self, second: int) -> bool:
         return self.at_us < BEGIN_US + second * 1_000_000
 
+    def parts(self) -> dict[str, Cell]:
+        """What the view `parts` makes of all facts; of a key on which they do not agree, nothing."""
+        made: dict[str, set[Cell]] = {}
+        for key, group, value in self.tables["facts"].values():
+            item = self.tables["items"].get(key)
+            if value not in (0, 8):
+                made.setdefault(f"g{group}", set()).add((f"g{group}", group, value // 3))
+            if item is not None and value != 8:
+                made.setdefault(f"i{key}", set()).add((f"i{key}", item[1], value))
+        return {key: next(iter(rows)) for key, rows in made.items() if len(rows) == 1}
+
     def view(self, name: str, key: str) -> int | None:
+        if name == "seen_parts":
+            parts = self.parts()
+            alike = [row for row in parts.values() if key in parts and row[1] == parts[key][1]]
+            return parts[key][2] + len(alike) if key in parts else None
+        if name == "doubled":
+            total = self.view("view", key)
+            return None if total is None or total % 3 == 0 else 2 * total
+        if name == "middle":
+            return (self.view("doubled", key) or 0) if key in self.tables["facts"] and "k1" <= key < "k3" else None
         fact = self.tables["facts"].get(key)
         if fact is None:
             return None

@@ -14,11 +14,12 @@ from zlib import crc32
 import msgspec
 from hypothesis import strategies as st
 
-from extrovert import App, Arrival, Record, Refuse, Turn, before
+from extrovert import App, Arrival, Record, Refuse, Turn, before, between
 from extrovert.connectors.replay import Replay
 from extrovert.context.index import Index
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.table import Table
+from extrovert.context.view import View
 from extrovert.core.time import to_us
 from extrovert.testing.world import START
 from extrovert.turns.request import Request
@@ -26,6 +27,7 @@ from extrovert.turns.request import Request
 __all__ = [
     "BEGIN_US",
     "KEYS",
+    "PARTS",
     "Act",
     "Answers",
     "Ask",
@@ -41,6 +43,8 @@ __all__ = [
 
 BEGIN_US = to_us(START)
 KEYS = ["k0", "k1", "k2", "k3"]
+PARTS = ["g0", "g1", "g2", "ik0", "ik1", "ik2", "ik3"]
+"""The keys of the rows that the view `parts` makes."""
 TABLES = ["facts", "items", "notes"]
 THINKS_MS = [0, 2, 7, 40, 300, 1_300]
 
@@ -131,7 +135,9 @@ def mix(acc: int, seen: Any) -> int:
 _at = st.none() | st.integers(0, 3)
 _reads = st.builds(
     Read,
-    of=st.sampled_from(["row", "bucket", "count", "range", "first", "all", "view", "nested", "before"]),
+    of=st.sampled_from(
+        ["row", "bucket", "count", "range", "first", "all", "view", "nested", "doubled", "middle", "before"]
+    ),
     table=st.sampled_from(TABLES),
     at=_at,
 )
@@ -202,6 +208,8 @@ class Context:
             above = self.ranges["facts"].between((fact.group, fact.value), (fact.group,))
             return None if len(above) > 1 else fact.value // 2
 
+        stacked = self._stacked(app, summary)
+
         @app.effect(idempotent=True)
         async def safe(text: str, *, idempotency_key: str = "") -> None: ...
 
@@ -209,8 +217,37 @@ class Context:
         async def unsafe(text: str) -> None: ...
 
         self.effects = {True: safe, False: unsafe}
-        self.views = {"view": summary, "nested": nested}
+        self.views = {"view": summary, "nested": nested, **stacked}
         self.alarm = alarm
+
+    def _stacked(self, app: App, summary: View[str, int]) -> dict[str, View[str, int]]:
+        """Views over a view, over a range of keys, and over the rows that a view makes."""
+        facts, items = self.tables["facts"], self.tables["items"]
+
+        @app.view(over=summary)
+        def doubled(total: int) -> int | None:
+            return None if total % 3 == 0 else 2 * total
+
+        @app.view(over=facts, keys=between("k1", "k3", bounds="[)"))
+        def middle(fact: Cell) -> int:
+            return doubled.get(fact.key) or 0
+
+        @app.view(over=facts, key=Cell.key)
+        def parts(fact: Cell) -> list[Cell]:
+            """Rows that several facts make, alike or not."""
+            item = items.get(fact.key)
+            if fact.value == 8:
+                raise ValueError("eight")
+            shared = [Cell(f"g{fact.group}", fact.group, fact.value // 3)] if fact.value else []
+            return [*shared, *([Cell(f"i{fact.key}", item.group, fact.value)] if item else [])]
+
+        self.groups["parts"] = parts.index(Cell.group)
+
+        @app.view(over=parts)
+        def seen_parts(part: Cell) -> int:
+            return part.value + len(self.groups["parts"][part.group])
+
+        return {"doubled": doubled, "middle": middle, "seen_parts": seen_parts}
 
 
 def app_of(programs: Sequence[Program], happenings: Iterable[Happening] = ()) -> App:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extrovert import App, Record
+from extrovert.context.live import LiveContext
 from extrovert.engine.clock import VirtualClock
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
+from extrovert.testing.world import START
 from extrovert.turns.fold import Fold
 from tests.picture import picture, values
 from tests.property.programs import BEGIN_US, KEYS, Cell, Program, app_of
@@ -63,8 +67,10 @@ def taken(runs: Sequence[tuple[str, Sequence[bytes]]], cuts: Sequence[int]) -> t
 
 
 def seen(fold: Fold) -> dict[str, Any]:
-    """The state, without the offsets at which views took their values."""
+    """The state, without the offsets at which views took their values, or made their rows."""
     state = picture(fold)
+    for offsets in (state["versions"], state["latest"]):
+        del offsets["parts"]
     return {
         **values(fold),
         "versions": state["versions"],
@@ -84,3 +90,78 @@ def test_any_batching_gives_the_same_state(runs: list[tuple[str, list[bytes]]], 
     assert seen(batched) == seen(one_by_one)
     assert seen(at_once) == seen(one_by_one)
     assert rejected == its_rejected == all_rejected
+
+
+class Sum(Record):
+    """What a fold has made of a key's events so far."""
+
+    key: str
+    total: int
+    events: list[int]
+    at: datetime = START
+
+
+def add(row: Sum | None, event: Cell) -> Any:
+    """Adds up, and at some values does what a fold should not: raises, or makes another key, type or time of it."""
+    match event.value:
+        case 9:
+            raise ValueError("nine")
+        case 8:
+            return event
+        case 7:
+            return Sum("another", 0, [])
+        case 6:
+            return None
+        case 5:
+            return Sum(event.key, 0, [], START.replace(tzinfo=None))
+        case value if row is None:
+            return Sum(event.key, value, [value])
+        case value:
+            return Sum(event.key, row.total + value, [*row.events, value])
+
+
+def folded(events: Sequence[Cell | str], cuts: Sequence[int]) -> dict[str, Any]:
+    """All there is to see of a table with that fold after these events (a text is the tombstone of that key)."""
+    app = App("sums")
+    cells = app.stream("cells", Cell, key=Cell.key)
+    sums = app.table("sums", Sum, key=Sum.key, source=cells, fold=add)
+    sums.index(Sum.total)
+
+    @app.view(over=sums)
+    def double(row: Sum) -> int:
+        return 2 * row.total
+
+    declared = app.declared()
+    context = LiveContext(declared.tables, declared.views)
+    failures: list[tuple[int, str]] = []
+    start, sizes = 0, cycle(cuts)
+    while start < len(events):
+        batch = events[start : start + next(sizes)]
+        keys = [event if isinstance(event, str) else event.key for event in batch]
+        records = [None if isinstance(event, str) else event for event in batch]
+        offsets = range(start + 1, start + 1 + len(batch))
+        failures += [(start + place, cause) for place, cause in context.fold("cells", keys, records, offsets)]
+        context.settle()
+        start += len(batch)
+    table = context.tables["sums"]
+    return {
+        "rows": table.rows,
+        "versions": table.versions,
+        "whole": table.whole.version,
+        "buckets": {total: set(bucket.keys) for total, bucket in context.indexes["sums.total"].buckets.items()},
+        "view": context.views["double"].values,
+        "failures": failures,
+    }
+
+
+_facts = st.builds(Cell, key=st.sampled_from(KEYS), value=st.sampled_from([0, 1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9]))
+_good = st.builds(Cell, key=st.sampled_from(KEYS), value=st.integers(0, 4))
+_events = st.lists(_good, max_size=60) | st.lists(_good | _good | _facts | st.sampled_from(KEYS), max_size=60)
+
+
+@settings(max_examples=300)
+@given(_events, _cuts)
+def test_any_batching_gives_the_same_rows_of_a_fold(events: list[Cell | str], cuts: list[int]) -> None:
+    one_by_one = folded(events, [1])
+    assert folded(events, cuts) == one_by_one
+    assert folded(events, [1_000]) == one_by_one

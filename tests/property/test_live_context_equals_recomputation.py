@@ -17,7 +17,7 @@ from extrovert.context.live import LiveContext
 from extrovert.context.reads import Readable
 from extrovert.core.record import Record
 from tests.property.oracle import Model
-from tests.property.programs import BEGIN_US, KEYS, Cell, app_of
+from tests.property.programs import BEGIN_US, KEYS, PARTS, Cell, app_of
 
 TABLES = ("facts", "items", "notes")
 REFRESH_US = 300_000
@@ -106,7 +106,7 @@ class Pair:
         for table in context.tables.values():
             yield table.whole, None
             yield table.sizes, None
-            for key in KEYS:
+            for key in [*KEYS, *PARTS]:
                 yield table, key
         for index in context.indexes.values():
             for group in range(3):
@@ -116,7 +116,7 @@ class Pair:
             yield state, interval
             yield state.counts, Interval((*interval[:2], None), interval.bounds)
         for view in context.views.values():
-            for key in KEYS:
+            for key in [*KEYS, *PARTS] if view.made is None else ():
                 yield view, key
         for second in range(3):
             yield context.expiry, BEGIN_US + second * 1_000_000
@@ -127,7 +127,8 @@ class Pair:
             return self.model.view("view" if of.name == "summary" else of.name, at)
         if of.kind == "before":
             return self.model.at_us < at
-        rows = sorted(self.model.tables[of.name.split(".")[0]].values())
+        table = of.name.split(".")[0]
+        rows = sorted((self.model.parts() if table == "parts" else self.model.tables[table]).values())
         match of.kind:
             case "row":
                 return next((row for row in rows if row[0] == at), None)

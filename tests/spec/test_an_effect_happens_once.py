@@ -135,7 +135,7 @@ async def test_one_that_can_be_looked_up_is_looked_up_and_not_performed_again(tm
     await crash_in_the_act(host, outside)
     assert outside.tries == 1
     assert outside.looked_up == outside.done
-    assert states(host) == ["performing", "unknown", "performing", "settled"]
+    assert states(host) == ["performing", "unknown", "settled"]
     settled: EffectMoved = host.bodies(EffectStep)[-1].moves[0]
     assert msgspec.json.decode(settled.outcome) == "found"
 
@@ -173,10 +173,9 @@ async def test_one_that_says_that_it_did_not_happen_is_tried_again(tmp_path: Pat
     await one_flight(host)
     assert states(host) == ["performing", "failed", "performing", "failed", "performing", "settled"]
     entries = [entry.at_us for entry in host.entries() if entry.kind == "effects"]
-    assert [after - before for before, after in zip(entries[1::2], entries[2::2], strict=False)] == [
-        1_000_000,
-        9_000_000,
-    ]
+    waits = [after - before for before, after in zip(entries[1::2], entries[2::2], strict=False)]
+    assert 500_000 <= waits[0] <= 1_000_000
+    assert waits[1] == 9_000_000
 
 
 async def test_one_that_fails_in_an_unclear_way_is_unknown(tmp_path: Path) -> None:
@@ -193,7 +192,7 @@ async def test_one_that_fails_in_an_unclear_way_is_performed_again_where_that_is
     outside.errors.append(ConnectionResetError("by peer"))
     host = Host(airline(outside, idempotent=True), tmp_path / "log")
     await one_flight(host)
-    assert states(host) == ["performing", "failed", "performing", "settled"]
+    assert states(host) == ["performing", "unknown", "performing", "settled"]
 
 
 async def test_one_that_can_never_work_has_failed(tmp_path: Path) -> None:

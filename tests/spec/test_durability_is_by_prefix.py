@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from extrovert import App, Turn
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedRow
 from extrovert.engine.clock import RealClock
 from extrovert.engine.loop import Engine
 from extrovert.stores.sqlite import SqliteStore
@@ -35,11 +33,11 @@ async def tell(turn: Turn, flight: Flight) -> None:
     turn.effect(announce, flight.flight_id)
 
 
-class SlowDisk:
+class SlowDisk(SqliteStore):
     """A store that writes only when it is let; or fails, if it is told to."""
 
     def __init__(self, path: Path) -> None:
-        self._store = SqliteStore(path)
+        super().__init__(path)
         self.may_write = threading.Event()
         self.full = False
 
@@ -47,35 +45,7 @@ class SlowDisk:
         self.may_write.wait(10)
         if self.full:
             raise OSError("no space left on device")
-        self._store.append(entries)
-
-    def entries(self, since: int = 0) -> Iterator[Entry]:
-        return self._store.entries(since)
-
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
-        self._store.save_snapshot(offset, state, rows, gone, cleared)
-
-    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
-        return self._store.snapshot_rows(table)
-
-    def load_snapshot(self) -> tuple[int, bytes] | None:
-        return self._store.load_snapshot()
-
-    def set_meta(self, name: str, value: str) -> None:
-        self._store.set_meta(name, value)
-
-    def meta(self, name: str) -> str | None:
-        return self._store.meta(name)
-
-    def close(self) -> None:
-        self._store.close()
+        super().append(entries)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from extrovert import App, DeclarationError, Tick, Turn
+from extrovert import App, DeclarationError, Record, Tick, Turn, before
 from extrovert.context.schedule import Timetable
 from extrovert.core.time import from_us, to_us
 from extrovert.testing import World
@@ -142,3 +142,45 @@ def test_what_cannot_be_a_timetable_is_told_at_once() -> None:
         app.schedule("b", every=DAY, at=time(2))
     with pytest.raises(DeclarationError, match="a time of day is for every"):
         app.schedule("c", every=7 * DAY, at=time(2, tzinfo=UTC))
+
+
+class Parcel(Record):
+    parcel_id: str
+    due: datetime
+
+
+def parcels(*, with_schedule: bool) -> App:
+    """Moments pass in the log of this app, with or without a schedule."""
+    app = App("parcels")
+
+    @app.view(over=app.table("parcels", Parcel, key=Parcel.parcel_id))
+    def late(parcel: Parcel) -> bool | None:
+        return None if before(parcel.due) else True
+
+    if with_schedule:
+        beat = app.schedule("beat", every=timedelta(minutes=1), at=START + timedelta(seconds=30))
+        app.table("latest", Tick, key=Tick.schedule, source=beat)
+    return app
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_a_schedule_that_is_added_to_an_app_with_a_log_begins_at_its_end(tmp_path: Path, snapshot: bool) -> None:
+    host = Host(parcels(with_schedule=False), tmp_path / "log")
+    due = [Parcel(f"P{number}", START + timedelta(minutes=number)) for number in range(1, 6)]
+    host.hand_in(host.declared.tables[0], *due)
+    await host.advance(600)
+    host.flush()
+    if snapshot:
+        host.engine.keep_snapshot()
+    host.kill()
+    host = Host(parcels(with_schedule=True), tmp_path / "log")
+    assert host.fold.context.tables["latest"].rows == {}
+    await host.advance(150)
+    state, ticked = picture(host.fold), host.fold.context.tables["latest"].rows["beat"]
+    assert ticked.missed == 0
+    if snapshot:
+        host.engine.keep_snapshot()
+    host.flush()
+    for _ in range(2):
+        host.crash()
+        assert picture(host.fold) == state

@@ -92,8 +92,9 @@ async def test_only_the_tail_is_read(tmp_path: Path) -> None:
     host = host_of(airline(), tmp_path / "log")
     await some_history(host)
     host.engine.keep_snapshot()
-    host.store._connection.execute("DELETE FROM log")  # pyright: ignore[reportPrivateUsage]
     end = host.fold.end
+    before_the_last = "DELETE FROM log WHERE offset < (SELECT max(offset) FROM log)"
+    host.store._connection.execute(before_the_last)  # pyright: ignore[reportPrivateUsage]
     state = picture(host.fold)
     host.crash()
     assert host.fold.end == end
@@ -215,6 +216,21 @@ async def test_what_was_decided_stays_decided(tmp_path: Path) -> None:
     assert len(host.bodies(EffectStep)) == steps
 
 
+@pytest.mark.parametrize("lost", ["WHERE offset >= 6", ""])
+async def test_a_snapshot_that_is_ahead_of_its_log_is_passed_over(tmp_path: Path, lost: str) -> None:
+    """As where the machine lost power with durability="os", or somebody deleted the log."""
+    host = host_of(airline(), tmp_path / "log")
+    await some_history(host)
+    host.engine.keep_snapshot()
+    host.store._connection.execute(f"DELETE FROM log {lost}")  # pyright: ignore[reportPrivateUsage]
+    host.crash()
+    assert picture(host.fold) == picture(replayed(host))
+    await host.settle()
+    host.engine.keep_snapshot()
+    host.crash()
+    assert picture(host.fold) == picture(replayed(host))
+
+
 async def test_the_next_snapshot_writes_only_what_changed(tmp_path: Path) -> None:
     host = host_of(airline(), tmp_path / "log")
     flights = next(table for table in host.declared.tables if table.name == "flights")
@@ -223,13 +239,70 @@ async def test_the_next_snapshot_writes_only_what_changed(tmp_path: Path) -> Non
     host.hand_in(flights, Flight("F7", delay_minutes=5), Flight("F900"))
     host.engine.intake.arrivals("tower", [Arrival(host.clock.now_us(), "flights", None, "F8")], 1)
     cut = Cut(host.declared, host.fold, host.engine.snapshots.at)
-    assert sorted(key for _, key, *_ in cut.rows()) == ["F7", "F900"]
-    assert cut.gone == [("flights", "F8")]
-    cut.save(host.store)
+    places = {place.place: place for place in cut.places}
+    assert sorted(key for key, *_ in places["flights"].rows) == ["F7", "F900"]
+    assert places["flights"].gone == ["F8"]
     host.flush()
     state = picture(host.fold)
     host.crash()
     assert picture(host.fold) == state
+
+
+def two_views(*, least: int = 60) -> App:
+    app = App("airline")
+    flights = app.table("flights", Flight, key=Flight.flight_id)
+    bookings = app.table("bookings", Booking, key=Booking.booking_id)
+
+    @app.view(over=bookings)
+    def late(booking: Booking) -> Flight | None:
+        flight = flights[booking.flight_id]
+        return flight if flight.delay_minutes >= least else None
+
+    @app.view(over=flights)
+    def cancelled(flight: Flight) -> bool | None:
+        return flight.cancelled or None
+
+    return app
+
+
+def evaluated(host: Host) -> dict[str, list[str]]:
+    """The keys that were evaluated since the snapshot, by view."""
+    places = Cut(host.declared, host.fold, host.engine.snapshots.at).places
+    keys = {place.place: sorted(key for key, *_ in place.rows) for place in places}
+    return {place.removeprefix("view "): found for place, found in keys.items() if place.startswith("view ")}
+
+
+def begun(path: Path) -> Host:
+    """An engine that kept a snapshot of two bookings on flights that are there, and one on a flight that is not."""
+    host = Host(two_views(), path)
+    flights, bookings = host.declared.tables
+    host.hand_in(flights, Flight("F1", delay_minutes=50), Flight("F2", delay_minutes=70), Flight("F3", cancelled=True))
+    host.hand_in(bookings, Booking("B1", "F1"), Booking("B2", "F2"), Booking("B3", "F9"))
+    host.engine.keep_snapshot()
+    return host
+
+
+async def test_views_come_from_the_snapshot_with_what_they_read(tmp_path: Path) -> None:
+    host = begun(tmp_path / "log")
+    state = picture(host.fold)
+    host.crash()
+    assert picture(host.fold) == state
+    assert evaluated(host) == {"late": [], "cancelled": []}
+    host.hand_in(host.declared.tables[0], Flight("F2", delay_minutes=80), Flight("F9", delay_minutes=90))
+    assert evaluated(host) == {"late": ["B2", "B3"], "cancelled": ["F2", "F9"]}
+    assert sorted(host.fold.context.views["late"].values) == ["B2", "B3"]
+
+
+async def test_a_view_that_has_changed_is_evaluated_anew_and_the_rest_of_the_snapshot_holds(tmp_path: Path) -> None:
+    host = begun(tmp_path / "log")
+    version = host.fold.context.views["late"].versions["B2"]
+    host.store._connection.execute("DELETE FROM log WHERE offset < (SELECT max(offset) FROM log)")  # pyright: ignore[reportPrivateUsage]
+    host.kill()
+    again = Host(two_views(least=40), tmp_path / "log")
+    late = again.fold.context.views["late"]
+    assert sorted(late.values) == ["B1", "B2"]
+    assert late.versions["B2"] == version  # its value is what it was
+    assert evaluated(again) == {"late": ["B1", "B2", "B3"], "cancelled": []}
 
 
 async def test_a_snapshot_shows_one_moment_though_it_is_written_later(tmp_path: Path) -> None:
@@ -237,8 +310,8 @@ async def test_a_snapshot_shows_one_moment_though_it_is_written_later(tmp_path: 
     await some_history(host)
     before = picture(replayed(host))
     cut = Cut(host.declared, host.fold, 0)
-    host.flush()
     store = SqliteStore(None)
+    store.append(host.entries())
     await host.settle()
     cut.save(store)
     fold, begins = recover(host.declared, store)

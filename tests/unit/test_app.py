@@ -39,6 +39,7 @@ class OtherKey(Record, tag=True):
 
 async def good(turn: Turn, row: Row) -> None: ...
 async def one_parameter(turn: Turn) -> None: ...
+def good_view(row: Row) -> int: ...
 def no_coroutine(turn: Turn, row: Row) -> None: ...
 async def not_imported(turn: Turn, row: Decimal) -> None: ...
 
@@ -102,8 +103,16 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
         "is declared idempotent, but takes no `idempotency_key`",
     ),
     "a model that nobody reaches": (
-        lambda app: (app.agent(wakes_on=rows(app), model="openai:gpt")(good), app.declared()),
-        "asks model `openai:gpt`, which this version cannot reach",
+        lambda app: (app.agent(wakes_on=rows(app), model="gpt")(good), app.declared()),
+        "asks model `gpt`, which is not known",
+    ),
+    "a view with the name of a table": (
+        lambda app: app.view(over=app.table("good_view", Row, key="key"))(good_view),
+        "There is a table named `good_view`, so no view can have that name. Rename one",
+    ),
+    "a table with the name of a search": (
+        lambda app: (app.search("found", over=rows(app), text="key"), app.table("found", Row, key="key")),
+        "There is a search named `found`, so no table can have that name",
     ),
     "two agents of one name": (
         lambda app: (app.agent(wakes_on=(table := rows(app)))(good), app.agent(wakes_on=table)(good)),

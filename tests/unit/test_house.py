@@ -16,7 +16,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 FILE_LINES = 400
 FUNCTION_LINES = 60
-IMPORT_MS = 150
+TIMES_ASYNCIO = 6
+"""So many times as long as that of asyncio may the import take: machines differ, and one is not always as fast."""
 VAGUE = {"base", "helper", "helpers", "manager", "managers", "util", "utils"}
 HEAVY = {"asyncio", "click", "numpy", "pandas", "rich", "sqlite3", "typer"}
 
@@ -25,7 +26,7 @@ IMPORT = """
 import sys, time
 before = set(sys.modules)
 start = time.process_time()  # of the processor: others may be using it
-import extrovert
+import {}
 print((time.process_time() - start) * 1000)
 print(*sorted(set(sys.modules) - before))
 """
@@ -37,11 +38,11 @@ def functions(file: Path) -> Iterator[tuple[str, int]]:
             yield f"{file.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1
 
 
-def import_extrovert(home: Path) -> tuple[float, set[str]]:
-    """Milliseconds and modules of `import extrovert` in a fresh interpreter, without a coverage run's hooks."""
+def imported(module: str, home: Path) -> tuple[float, set[str]]:
+    """Milliseconds and modules of the import in a fresh interpreter, without a coverage run's hooks."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT], cwd=home, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", IMPORT.format(module)], cwd=home, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     took_ms, modules = done.stdout.splitlines()
@@ -73,10 +74,12 @@ def test_a_package_has_an_init() -> None:
 
 
 def test_importing_extrovert_is_quick(tmp_path: Path) -> None:
-    best_ms = min(import_extrovert(tmp_path)[0] for _ in range(5))
-    assert best_ms < IMPORT_MS
+    ours, asyncio = zip(
+        *((imported("extrovert", tmp_path)[0], imported("asyncio", tmp_path)[0]) for _ in range(5)), strict=True
+    )
+    assert min(ours) < TIMES_ASYNCIO * min(asyncio)
 
 
 @pytest.mark.parametrize("module", sorted(HEAVY))
 def test_importing_extrovert_leaves_out(module: str, tmp_path: Path) -> None:
-    assert module not in import_extrovert(tmp_path)[1]
+    assert module not in imported("extrovert", tmp_path)[1]

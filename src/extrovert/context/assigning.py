@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from extrovert.context.folding import Batch
-from extrovert.context.panes import CLOSED, Held, Pane
+from extrovert.context.panes import CLOSED, FIRST_US, Held, Pane
 from extrovert.context.spans import Session, Sliding
 
 if TYPE_CHECKING:
     from extrovert.context.windowing import WindowState
 
 __all__ = ["Assigner", "assigner"]
-
-FIRST_US = -62_135_596_800_000_000
-"""The year 1: windows that begin before have no name."""
 
 
 class Assigner(Protocol):

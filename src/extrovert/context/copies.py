@@ -17,8 +17,9 @@ from extrovert.context.range_index import RangeCountState, RangeIndexState, keys
 from extrovert.context.reads import Readable
 from extrovert.context.search_state import SearchState
 from extrovert.context.sizes import SizeState
-from extrovert.context.table import TableState, WholeTable
+from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
+from extrovert.context.whole import WholeTable
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext

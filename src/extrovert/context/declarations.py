@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any, Literal, LiteralString, TypeVar, TypeVarTuple, overload
 
@@ -13,6 +13,8 @@ from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change, change_stream, follow, is_change_of
 from extrovert.context.derived import Derived
 from extrovert.context.flow import Flow
+from extrovert.context.keyed import Keyed
+from extrovert.context.made import made_by
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.pattern import pattern_of
 from extrovert.context.schedule import Schedule, Tick, Timetable
@@ -23,7 +25,8 @@ from extrovert.context.spans import Spans
 from extrovert.context.stream import Stream
 from extrovert.context.table import Fold, Table, field_name
 from extrovert.context.timeline import timing
-from extrovert.context.view import View
+from extrovert.context.view import View, check_keys
+from extrovert.context.where import Between
 from extrovert.context.window import Window
 from extrovert.core.declaring import add, check_key, records
 from extrovert.core.errors import DeclarationError
@@ -113,6 +116,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[Any, R]: ...
     @overload
     def table(
@@ -129,6 +133,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[K, R]: ...
     def table(
         self,
@@ -144,6 +149,7 @@ class Declarations:
         order_by: Any = None,
         history: timedelta | None = None,
         ttl: timedelta | None = None,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Table[Any, R]:
         """Declares a table of `record` rows by `key` (a field, as `Flight.flight_id` or by name).
 
@@ -155,14 +161,14 @@ class Declarations:
 
         `order_by` names an event time: a row that is older than the present one is late, and enters history only.
         `history` is how far back, from the newest event time, rows can be read by `as_of`. `ttl` is how long a row
-        stays: since its `order_by` time or, without one, since it was last written.
+        stays: since its `order_by` time or, without one, since it was last written. An event whose `order_by` time is
+        more than `ahead` (None: any) past the engine's goes to the dead letters, and moves nothing.
         """
         where = f"Table `{name}`"
-        key_name = field_name(where, record, key)
-        check_key(where, record, key_name)
+        check_key(where, record, key_name := field_name(where, record, key))
         owned = frozenset(field_name(where, record, field) for field in turns_own)
         order = None if order_by is None else field_name(where, record, order_by)
-        times = timing(where, record, order, history, ttl, folds=fold is not None or bool(owned))
+        times = timing(where, record, order, history, ttl, ahead, folds=fold is not None or bool(owned))
         if fold is None and is_change_of(record, source):
             fold = follow
         if key_name in owned:
@@ -186,19 +192,52 @@ class Declarations:
             replicated=replicated,
             timing=times,
         )
+        self._check_free("table", name)
         return add(self._tables, "table", name, table)
 
-    def view(self, *, over: Table[K, R]) -> Callable[[Callable[[R], V | None]], View[K, V]]:
+    @overload
+    def view(
+        self, *, over: Keyed[K, T], keys: Between | None = None
+    ) -> Callable[[Callable[[T], V | None]], View[K, V]]: ...
+    @overload
+    def view(
+        self, *, over: Keyed[Any, T], keys: Between | None = None, key: LiteralString, shard_by: Any = None
+    ) -> Callable[[Callable[[T], Iterable[R]]], Table[Any, R]]: ...
+    @overload
+    def view(
+        self, *, over: Keyed[Any, T], keys: Between | None = None, key: K, shard_by: Any = None
+    ) -> Callable[[Callable[[T], Iterable[R]]], Table[K, R]]: ...
+    def view(self, *, over: Any, keys: Between | None = None, key: Any = None, shard_by: Any = None) -> Any:
         """Declares a view: the decorated function of one row of `over`, and of what it looks up, kept current.
 
-        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value.
-        """
+        It is pure: no clock (use `before(t)`), no randomness, no I/O. None is no value. It is over a table, a window or
+        another view, of which `keys=between(low, high)` leaves out the keys that lie elsewhere.
 
-        def declare(function: Callable[[R], V | None]) -> View[K, V]:
+        With `key=`, a field of the records that it gives as a list or by `yield`, it makes rows of a table of its own
+        name, which is read, indexed, searched, viewed over and woken on like any other.
+        """
+        if not isinstance(over, Keyed):
+            raise DeclarationError(f"A view is over a table, a window or another view, not over {over!r}.")
+        source: Table[Any, Any] | View[Any, Any] = over  # pyright: ignore[reportAssignmentType, reportUnknownVariableType]
+
+        def declare(function: Callable[[Any], Any]) -> Any:
             name = function.__name__
-            return add(self._views, "view", name, View[K, V](name, over.name, function))
+            self._check_free("view", name)
+            root = self._root(source)
+            check_keys(f"View `{name}`", root, keys)
+            makes = None if key is None else made_by(function, key, shard_by=shard_by, replicated=root.replicated)
+            over_view = isinstance(source, View)
+            view = View[Any, Any](name, source.name, function, over_view=over_view, keys=keys, makes=makes)
+            add(self._views, "view", name, view)
+            return view if makes is None else add(self._tables, "table", name, makes)
 
         return declare
+
+    def _root(self, source: Table[Any, Any] | View[Any, Any]) -> Table[Any, Any]:
+        """The table that a view is over in the end: its keys are those of the view."""
+        while isinstance(source, View):
+            source = self._views[source.over] if source.over_view else self._tables[source.over]
+        return source
 
     def window(
         self,
@@ -226,6 +265,7 @@ class Declarations:
             stream, record, name=name, at=at, spans=spans, by=by, emit=emit, aggregates=aggregates, disorder=disorder,
             lateness=lateness, idle_after=idle_after, ahead=ahead, keep=keep,
         )  # fmt: skip
+        self._check_free("window", name)
         add(self._operators, "operator", name, window)
         return add(self._tables, "table", name, window)
 
@@ -242,16 +282,20 @@ class Declarations:
         disorder: timedelta | None = None,
         overlapping: bool = False,
         most: int = 1_000,
+        ahead: timedelta | None = timedelta(days=1),
     ) -> Stream[R]:
         """Declares a pattern: the stream of what `make(*matched)` gives for each match among the events of one key.
 
         The streams in `on` are followed by their keys. Time is the engine's, or that in the field `at` of the events,
         which are then put in order as far as `disorder`. An event is in one match, unless `overlapping`; `most` bounds
-        the matches under way for each key. What is late or too much is a dead letter.
+        the matches under way for each key. What is late, too much, or more than `ahead` (None: any) past the engine's
+        time is a dead letter.
         """
         stream = self.stream(name, event, key=key)
         stream.made_by = f"pattern `{name}`"
-        options: dict[str, Any] = {"at": at, "disorder": disorder, "overlapping": overlapping, "most": most}
+        options: dict[str, Any] = {
+            "at": at, "disorder": disorder, "overlapping": overlapping, "most": most, "ahead": ahead
+        }  # fmt: skip
         return add(self._operators, "operator", name, pattern_of(stream, on, match, make, **options)).stream
 
     def schedule(self, name: str, *, every: timedelta, at: datetime | time | None = None) -> Stream[Tick]:
@@ -268,7 +312,22 @@ class Declarations:
         With an `embedder`, such as `WordLlama()`, rows are found by what they mean as well as by their words.
         """
         search = Search(name, over, text_fields(f"Search `{name}`", over.record, text), embedder)
+        self._check_free("search", name)
         return add(self._operators, "search", name, search)
+
+    def _check_free(self, kind: str, name: str) -> None:
+        """Tables, windows, views and searches are told apart by name alone, in queries and on the command line."""
+        others: dict[str, Mapping[str, Any]] = {
+            "view": self._views,
+            "window": {one: table for one, table in self._tables.items() if isinstance(table, Window)},
+            "table": {one: table for one, table in self._tables.items() if not isinstance(table, Window)},
+            "search": {one: operator for one, operator in self._operators.items() if isinstance(operator, Search)},
+        }
+        for other, known in others.items():
+            if other != kind and name in known:
+                raise DeclarationError(
+                    f"There is a {other} named `{name}`, so no {kind} can have that name. Rename one."
+                )
 
 
 def _check_rows(where: str, record: type[Record], key: str, source: Stream[Any]) -> None:

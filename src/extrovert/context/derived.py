@@ -23,6 +23,7 @@ class Derived:
         self.flow = flow
         self.name = f"stream {stream.name}"
         self.on = flow.parents
+        self.makes = stream.name
         self.definition = flow.definition
 
     def begin(self, context: LiveContext) -> _Deriving:

@@ -50,6 +50,7 @@ class HistoryState(Readable):
         "table",
         "ttl_us",
         "versions",
+        "written",
     )
 
     def __init__(self, table: TableState, span_us: int, ttl_us: int | None) -> None:
@@ -65,6 +66,7 @@ class HistoryState(Readable):
         self._times: dict[Any, list[int]] = {}  # the moments that are watched, by key
         self._queued: set[tuple[Any, int]] = set()
         self._number = 0
+        self.written: dict[Any, None] = {}  # the keys whose versions changed since they were last saved
 
     @property
     def since_us(self) -> int | None:
@@ -181,6 +183,8 @@ class HistoryState(Readable):
             self._ends.is_due(key, at_us + self._ends.ttl_us)
 
     def _keep(self, key: Any) -> None:
+        """The versions of `key` are about to change."""
+        self.written[key] = None
         if (copies := self.table.context.copies) is not None:
             copies.keep_history(self, key)
 

@@ -103,8 +103,13 @@ class IndexState(Readable):
     def add(self, keys: Sequence[Any], rows: Sequence[Any]) -> None:
         """The `rows` at `keys`, where there is none, are about to come."""
         places = list(map(self.value_of, rows))
+        buckets = self.buckets
         for place, key in zip(places, keys, strict=True):
-            self._add(place, key)
+            bucket = buckets.get(place)
+            if bucket is None:
+                bucket = buckets[place] = Bucket()
+            bucket.keys[key] = None
+            bucket.order = None
         if self.watched:
             for place in places:
                 self._touch(place, moved=True)

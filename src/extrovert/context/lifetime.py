@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 __all__ = ["Lifetime"]
@@ -38,9 +38,9 @@ class Lifetime:
 
     def load(self, due_us: dict[Any, int]) -> None:
         """Takes up saved due times in place of all that is here."""
-        self.due_us, self._queue, self._queued = {}, [], {}
-        for key, at_us in due_us.items():
-            self.is_due(key, at_us)
+        self.due_us, self._queued = due_us, dict(due_us)
+        self._queue = [(at_us, key) for key, at_us in due_us.items()]
+        heapify(self._queue)
 
     def next_us(self) -> int | None:
         """When the next row is due."""

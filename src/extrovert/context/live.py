@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
+from extrovert.context.forks import forked
 from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
+from extrovert.context.own_folds import fold_many
 from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
-from extrovert.context.table import Table, TableState
+from extrovert.context.table import SMALL, Table, TableState
 from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.zones import without_zone
@@ -35,7 +37,8 @@ class LiveContext:
     """The state of an app's tables, indexes and views, as a fold of what is applied to it.
 
     `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
-    a view that went there and back has not changed. Watchers that are not views (running turns) gather in `touched`.
+    a view that went there and back has not changed. `begins` has the offset from which on an operator follows time,
+    where that was added to an app with a log. Watchers that are not views (running turns) gather in `touched`.
     """
 
     def __init__(
@@ -61,9 +64,8 @@ class LiveContext:
                 (self.indexes if isinstance(index, IndexState) else self.ranges)[index.name] = index  # pyright: ignore[reportArgumentType]
         self.views: dict[str, ViewState] = {}
         for rank, view in enumerate(views):
-            table = self.tables[view.over]
-            self.views[view.name] = viewed = ViewState(view, table, self, rank)
-            table.views.append(viewed)
+            over = self.views[view.over] if view.over_view else self.tables[view.over]
+            self.views[view.name] = ViewState(view, over, self, rank)
         self.feeds: dict[str, list[TableState]] = {}
         for state in self.tables.values():
             self.feeds.setdefault(state.declared.stream, []).append(state)
@@ -72,7 +74,10 @@ class LiveContext:
         self.followers: dict[str, list[Operator]] = {}
         self.produced: list[Produced] = []
         self.spoiled: list[tuple[Produced, str]] = []
+        self.begins: dict[str, int] = {}
         self._alarms: list[tuple[int, str]] = []
+        operators = list(operators)
+        self.forked = forked(operators)
         for operator in operators:
             self.operators[operator.name] = state = operator.begin(self)
             for stream in operator.on:
@@ -100,29 +105,51 @@ class LiveContext:
 
         Returns (place in the batch, cause) for each record that a table or an operator could not take.
         """
-        failures = self._fold_tables(stream, keys, records, offsets)
+        return [
+            *self.fold_tables(stream, keys, records, offsets),
+            *self.follow(stream, keys, records, offsets),
+        ]
+
+    def follow(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
+    ) -> list[tuple[int, str]]:
+        """Has operators follow a batch of a stream's records; returns like `fold`."""
+        failures: list[tuple[int, str]] = []
         for operator in self.followers.get(stream, ()):
             self.offset = offsets[-1]
             failures += operator.take(stream, keys, records, offsets)
         return failures
 
-    def _fold_tables(
+    def fold_tables(
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]
     ) -> list[tuple[int, str]]:
+        """Folds a batch of a stream's records into the tables fed by it; returns like `fold`."""
         failures: list[tuple[int, str]] = []
         for table in self.feeds.get(stream, ()):
             declared = table.declared
-            plain = declared.fold is None and not declared.turns_own and not table.by_turns
-            if plain and _NoneType not in set(map(type, records)):
+            alike = (
+                not declared.turns_own and not table.by_turns and table.timeline is None
+            )  # nobody else's rows, no history
+            if alike and declared.fold is None and _NoneType not in set(map(type, records)):
                 self.offset = offsets[-1]
                 table.put_many(keys, records, offsets)
+                continue
+
+            def fold_one(place: int, table: TableState = table) -> None:
+                self.offset = offset = offsets[place]
+                try:
+                    row = _folded(table, keys[place], records[place])
+                    if table.timeline is not None:
+                        table.timeline.check(row)
+                    table.put(keys[place], row, offset)
+                except Exception as error:
+                    failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
+
+            if alike and declared.fold is not None and len(keys) >= SMALL:
+                fold_many(table, keys, records, offsets, fold_one)
             else:
-                for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
-                    self.offset = offset
-                    try:
-                        table.put(key, _folded(table, key, record), offset)
-                    except Exception as error:
-                        failures.append((place, f"table `{table.name}`: {type(error).__name__}: {error}"))
+                for place in range(len(keys)):
+                    fold_one(place)
         return failures
 
     def produce(self, stream: str, record: Any, offset: int) -> None:
@@ -165,6 +192,13 @@ class LiveContext:
         for node in self.stale_nodes:
             node.view.quarantine[node.key] = "views that read each other do not come to rest"
         self.stale_nodes = {}
+
+    def drop_unmade(self) -> None:
+        """After the rows of a snapshot were taken up: drops those that no view makes any more."""
+        for view in self.views.values():
+            if view.made is not None:
+                view.made.drop_unmade(self.offset)
+                self.settle()
 
     def clock_is(self, now_us: int) -> None:
         """It is `now_us`. Where a moment that somebody waits for has come, `passed` is to be called before."""

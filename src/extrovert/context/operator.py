@@ -19,13 +19,17 @@ Failure = tuple[int, str]
 
 
 class DeclaredOperator(Protocol):
-    """An operator as declared: which streams it follows, and a definition that differs where results may."""
+    """An operator as declared: which streams it follows, the stream that it makes ("": none), and a definition that
+    differs where results may."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def on(self) -> Sequence[str]: ...
+
+    @property
+    def makes(self) -> str: ...
 
     @property
     def definition(self) -> str: ...

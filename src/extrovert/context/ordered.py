@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -44,6 +44,12 @@ class Ordered:
             lasts.insert(at + 1, block[-1])
             del block[BLOCK:]
         lasts[at] = block[-1]
+
+    def add_many(self, entries: Iterable[Entry]) -> None:
+        """Puts `entries`, none of which is there yet, in their places; for as many as there are, or more."""
+        ordered = sorted([*self, *entries])
+        self._blocks = [ordered[at : at + BLOCK] for at in range(0, len(ordered), BLOCK)]
+        self._lasts = [block[-1] for block in self._blocks]
 
     def remove(self, entry: Entry) -> None:
         """Takes `entry`, which is there, away."""

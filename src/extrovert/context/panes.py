@@ -8,9 +8,12 @@ from typing import Any
 
 from extrovert.core.time import from_us
 
-__all__ = ["CLOSED", "DROPPED", "FORGOTTEN", "OPEN", "Deadlines", "Held", "Pane", "instant", "row_key"]
+__all__ = ["CLOSED", "DROPPED", "FIRST_US", "FORGOTTEN", "OPEN", "Deadlines", "Held", "Pane", "instant", "row_key"]
 
 OPEN, CLOSED, FORGOTTEN, DROPPED = range(4)
+
+FIRST_US = -62_135_596_800_000_000
+"""The year 1: windows that begin before have no name."""
 
 
 class Held:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from extrovert.context.ahead import ahead_span, limit, too_far
 from extrovert.context.matching import Match, Matching
 from extrovert.context.operator import Failure
 from extrovert.context.shape import Shape, source_of
@@ -30,7 +31,7 @@ __all__ = ["Pattern", "pattern_of"]
 class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     """A pattern as declared. `at` is the field with the time of an event ("": the engine's time is taken), and
     `disorder_us` how far events may be out of the order of it. `most` bounds, for each key, the matches under way and
-    the events that wait for their turn."""
+    the events that wait for their turn; `ahead_us` is how far the time of an event may be ahead of the engine's."""
 
     stream: Stream[Any]
     sources: tuple[Stream[Any], ...]
@@ -40,6 +41,7 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
     disorder_us: int
     overlapping: bool
     most: int
+    ahead_us: int | None
 
     @property
     def name(self) -> str:
@@ -50,9 +52,13 @@ class Pattern(msgspec.Struct, frozen=True, kw_only=True):
         return [source.name for source in self.sources]
 
     @property
+    def makes(self) -> str:
+        return self.stream.name
+
+    @property
     def definition(self) -> str:
         events = [msgspec.json.schema(source.event) for source in self.sources]
-        options = [self.at, self.disorder_us, self.overlapping, self.most]
+        options = [self.at, self.disorder_us, self.overlapping, self.most, self.ahead_us]
         return canonical([self.on, events, self.shape.definition, source_of(self.make), options]).decode()
 
     def begin(self, context: LiveContext) -> _Following:
@@ -69,6 +75,7 @@ def pattern_of(
     disorder: timedelta | None,
     overlapping: bool,
     most: int,
+    ahead: timedelta | None,
 ) -> Pattern:
     """The pattern that makes the events of `stream`. Raises `DeclarationError`."""
     where = f"Pattern `{stream.name}`"
@@ -102,6 +109,7 @@ def pattern_of(
         disorder_us=span_us(disorder or 0),
         overlapping=overlapping,
         most=most,
+        ahead_us=ahead_span(where, ahead),
     )
 
 
@@ -175,9 +183,11 @@ class _Following:
         if at is None:
             self._spoil(place, record, offset, f"it has no time: `{self._declared.at}` is null")
             return
-        at_us, turn_us = to_us(at), self._turn_us()
-        ahead_us = min(0, at_us - self._context.expiry.now_us)
-        if turn_us is not None and at_us < turn_us:
+        at_us, turn_us, now_us = to_us(at), self._turn_us(), self._context.expiry.now_us
+        ahead_us = min(0, at_us - now_us)
+        if wrong := too_far(at_us, limit(now_us, self._declared.ahead_us)):
+            self._spoil(place, record, offset, wrong)
+        elif turn_us is not None and at_us < turn_us:
             late_s = (turn_us - at_us + self._declared.disorder_us) / 1_000_000
             self._spoil(place, record, offset, f"it came {late_s:g} s late; disorder= says how late is still taken")
         elif self._crowd.get(key, 0) >= self._declared.most:

@@ -21,6 +21,9 @@ __all__ = ["RangeCountState", "RangeIndex", "RangeIndexState", "keys_in"]
 V = TypeVar("V")
 R = TypeVar("R", bound=Record)
 
+MANY = 10_000
+"""More rows than this at a time are sorted, and not put in their places one by one."""
+
 
 class RangeIndex(Generic[V, R]):
     """An ordered index as declared, by one or more fields and then by key. Made by `Table.range_index`."""
@@ -125,6 +128,9 @@ class RangeIndexState(ByInterval):
 
     def add(self, _keys: Sequence[Any], rows: Sequence[Any]) -> None:
         """The `rows`, whose keys have none, are about to come."""
+        if len(rows) > MANY and not self.watched:
+            self.entries.add_many(map(self.entry_of, rows))
+            return
         for entry in map(self.entry_of, rows):
             self.entries.add(entry)
             self._touch(entry)

@@ -96,6 +96,10 @@ class Schedule(msgspec.Struct, frozen=True):
     on: Sequence[str] = ()
 
     @property
+    def makes(self) -> str:
+        return self.name
+
+    @property
     def definition(self) -> str:
         return self.timetable.definition
 
@@ -120,6 +124,9 @@ class _Ticking:
 
     def passed(self, offset: int) -> None:
         name, timetable, now_us = self._declared.name, self._declared.timetable, self._context.expiry.now_us
+        if offset < self._context.begins.get(name, 0):
+            self._context.wake_at(0, name)  # it was not declared yet
+            return
         if self._next_us is None:
             self._next_us = timetable.next_us(now_us - 1)
         elif now_us < self._next_us:

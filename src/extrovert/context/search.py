@@ -36,6 +36,7 @@ class Search(Generic[K, R]):
     """A search as declared: `policies.search("lost luggage", limit=3)`. Made by `App.search`."""
 
     on: Sequence[str] = ()
+    makes = ""
 
     def __init__(self, name: str, over: Table[K, R], text: tuple[str, ...], embedder: Embedder | None = None) -> None:
         if embedder is not None and find_spec("numpy") is None:

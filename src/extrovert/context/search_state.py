@@ -109,7 +109,7 @@ class SearchState(Readable):
         keywords, rows = self.keywords, self.table.rows
         terms = Terms(keywords, query.text)
         bucket = self._in_bucket(query)
-        if bucket is not None and len(bucket) <= max(FEW, self._rarest(terms)):
+        if bucket is not None and len(bucket) <= max(FEW, terms.rarest):
             found = keywords.best_of(terms, limit, [key for key in bucket if key not in instead])
         elif query.where or query.condition or instead:
             found = keywords.best(terms, limit, lambda key: key not in instead and passes(rows[key]))
@@ -159,10 +159,6 @@ class SearchState(Readable):
                 bucket = index.buckets.get(tuple(place) if len(place) > 1 else place[0])
                 return () if bucket is None else bucket.keys
         return None
-
-    def _rarest(self, terms: Terms) -> int:
-        """How many rows have the rarest of the words."""
-        return min((self.keywords.sizes[word] for word in terms.weights), default=0)
 
     # ---- following its table
 

@@ -91,6 +91,14 @@ class Border:
                 f"and write there."
             )
 
+    def makes(self, table: Table[Any, Any], row: Any) -> None:
+        """Raises `ShardBreach` where a view makes a row of another shard."""
+        if not table.replicated and table.shard_of(row) != self.home:
+            raise ShardBreach(
+                f"{self._whose()} made a row of shard `{table.shard_of(row)}`. The rows that a view makes are in the "
+                f"shard of the row that it is over: say with shard_by= which of their fields tells it."
+            )
+
     def _whose(self) -> str:
         return f"{self.label[:1].upper()}{self.label[1:]}, of {_named(self.home)},"
 

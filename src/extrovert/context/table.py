@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import compress
 from operator import attrgetter, is_, ne
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+
+from msgspec.structs import fields
 
 from extrovert.context.history import Beyond, HistoryState
 from extrovert.context.index import Index, IndexState
 from extrovert.context.indexable import check_indexable
+from extrovert.context.keyed import Keyed
 from extrovert.context.lifetime import Lifetime
 from extrovert.context.range_index import RangeIndex, RangeIndexState
 from extrovert.context.reads import Readable, scope
 from extrovert.context.sizes import SizeState
 from extrovert.context.timeline import Timeline, Timing
 from extrovert.context.where import found
+from extrovert.context.whole import WholeTable
 from extrovert.core.errors import BeforeHistory, DeclarationError, MissingRow
 from extrovert.core.record import Record
 from extrovert.core.time import to_us
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from extrovert.context.shards import Border
     from extrovert.context.view import ViewState
 
-__all__ = ["Fold", "Listener", "Table", "TableIndex", "TableState", "field_name"]
+__all__ = ["SMALL", "Fold", "Listener", "Table", "TableIndex", "TableState", "field_name"]
 
 K = TypeVar("K")
 R = TypeVar("R", bound=Record)
@@ -55,10 +59,10 @@ def field_name(owner: str, record: type[Record], field: Any) -> str:
     return name
 
 
-class Table(Generic[K, R]):
+class Table(Keyed[K, R]):
     """A table as declared: `table[key]`, `table.get(key)`, indexes. Reads give what is true now, and are tracked.
 
-    Made by `App.table`.
+    `made_by` says what makes its rows, where no stream and no turn does. Made by `App.table`.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Table(Generic[K, R]):
         shard_by: str = "",
         replicated: bool = False,
         timing: Timing = NO_TIMING,
+        made_by: str = "",
     ) -> None:
         self.name = name
         self.record = record
@@ -87,7 +92,13 @@ class Table(Generic[K, R]):
         self.replicated = replicated
         self.shard_of: Callable[[Any], Any] = attrgetter(self.shard_by)
         self.timing = timing
+        self.made_by = made_by
         self.indexes: list[Index[Any, R] | RangeIndex[Any, R]] = []
+
+    @property
+    def key_type(self) -> Any:
+        """The type of the rows' keys: text or whole numbers."""
+        return next(field.type for field in fields(self.record) if field.name == self.key)
 
     def __getitem__(self, key: K) -> R:
         """The row at `key`. Raises `MissingRow` if there is none; that too is a read."""
@@ -324,15 +335,16 @@ class TableState(Readable):
             for key, row, offset in zip(keys, rows, offsets, strict=True):
                 self.put(key, row, offset)
             return
-        latest = dict(zip(keys, rows, strict=True))
-        self._move_in_indexes(latest)
+        latest = dict(zip(keys, rows, strict=True)) if self.indexes or self.views or self.watchers else {}
+        if self.indexes:
+            self._move_in_indexes(latest)
         size = len(self.rows)
-        self.rows.update(latest)
+        self.rows.update(zip(keys, rows, strict=True))
         if self.sizes.watchers and len(self.rows) != size:
             self.context.touch(self.sizes.watchers[None])
         self.versions.update(zip(keys, offsets, strict=True))
         self.whole.version = offsets[-1]
-        self._note(latest)
+        self._note(keys)
         self._tell_of(latest)
         for listener in self.listeners:
             listener(keys, rows)
@@ -372,27 +384,6 @@ class TableState(Readable):
             view.row_changed(key)
         for listener in self.listeners:
             listener((key,), (row,))
-
-
-class WholeTable(Readable):
-    """A table read as a whole; its token is the offset of the latest change."""
-
-    __slots__ = ("table", "version")
-
-    def __init__(self, table: TableState) -> None:
-        super().__init__("table", table.name)
-        self.table = table
-        self.version = 0
-
-    def look(self, selector: Any) -> tuple[Any, int]:
-        rows = self.table.rows
-        return tuple(rows[key] for key in sorted(rows)), self.version
-
-    def token(self, selector: Any) -> int:
-        return self.version
-
-    def visited(self, border: Border, selector: Any, value: Any) -> None:
-        border.reads(self.table.declared, f"all of table `{self.name}`", value)
 
 
 def _index_state(index: Index[Any, Any] | RangeIndex[Any, Any], table: TableState) -> IndexState | RangeIndexState:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from extrovert.context.ahead import ahead_span, limit, too_far
 from extrovert.context.history import HistoryState
 from extrovert.core.errors import DeclarationError
 from extrovert.core.record import Record
@@ -29,11 +30,13 @@ class Deleted(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """What a table declares about time: the field that orders it, and how long history and rows are kept."""
+    """What a table declares about time: the field that orders it, how long history and rows are kept, and how far
+    ahead of the engine's time that of a row may be (None: any)."""
 
     order_by: str | None = None
     history_us: int | None = None
     ttl_us: int | None = None
+    ahead_us: int | None = None
 
 
 def timing(
@@ -42,6 +45,7 @@ def timing(
     order_by: str | None,
     history: timedelta | None,
     ttl: timedelta | None,
+    ahead: timedelta | None,
     *,
     folds: bool,
 ) -> Timing:
@@ -65,7 +69,8 @@ def timing(
     for name, span in (("history", history), ("ttl", ttl)):
         if span is not None and span_us(span) <= 0:
             raise DeclarationError(f"{where}: {name}= must be longer than nothing, not {span}.")
-    return Timing(order_by, None if history is None else span_us(history), None if ttl is None else span_us(ttl))
+    history_us, ttl_us = (None if span is None else span_us(span) for span in (history, ttl))
+    return Timing(order_by, history_us, ttl_us, ahead_span(where, ahead))
 
 
 class Timeline:
@@ -76,18 +81,25 @@ class Timeline:
     outlived its time to live when it comes enters history only, and whatever was there is gone too.
     """
 
-    __slots__ = ("history", "moment_of", "table", "ttl_us")
+    __slots__ = ("ahead_us", "history", "moment_of", "table", "ttl_us")
 
     def __init__(self, table: TableState, timing: Timing) -> None:
         assert timing.order_by is not None
         self.table = table
         self.moment_of: Callable[[Any], Any] = attrgetter(timing.order_by)
         self.ttl_us = timing.ttl_us
+        self.ahead_us = timing.ahead_us
         self.history = None if timing.history_us is None else HistoryState(table, timing.history_us, timing.ttl_us)
 
     def time_of(self, row: Any) -> int:
         """The event time of a row."""
         return to_us(self.moment_of(row))
+
+    def check(self, row: Any) -> None:
+        """Raises `ValueError` where the time of a row from outside, or of a deletion, is not to be believed."""
+        at_us = row and self.written_us(row, None)
+        if at_us is not None and (wrong := too_far(at_us, limit(self.table.context.expiry.now_us, self.ahead_us))):
+            raise ValueError(wrong)
 
     def take(self, key: Any, row: Any, offset: int) -> tuple[Any, bool]:
         """The row as it is to be shown (None: gone) and whether it is, for a write of `row` at `key`."""

@@ -1,5 +1,9 @@
-"""Vector search: the rows whose text means nearly the same as a query, by the cosine between vectors; exact, not
-approximate.
+"""Vector search: the rows whose text means nearly the same as a query, by the cosine between vectors.
+
+Up to `EXACT` vectors, each is scored. Above, their signs propose: those whose signs differ least from the query's, by
+the distance of Hamming, are scored (Charikar, "Similarity Estimation Techniques from Rounding Algorithms", 2002). Who
+is proposed hangs on the vectors alone, not on when or in which order they came; there is no graph to build, to lag
+behind or to wear out.
 
 Vectors are kept as whole numbers from -127 to 127, the largest part of each being ±127. Their products add up without
 rounding, so a score is the same whatever the machine, the order of the rows and the way of adding them up.
@@ -21,6 +25,13 @@ __all__ = ["Vectors", "decoded", "encoded"]
 PEAK = 127
 EXACT_DIMENSIONS = (1 << 24) // PEAK**2
 """Up to so many dimensions, sums of products are whole numbers that 32-bit floats hold without rounding."""
+
+EXACT = 20_000
+"""Up to so many vectors, each is scored."""
+PROPOSED = 4_096
+"""How many the signs propose at least; at least one of `SHARE` of all, too, and `PER_HIT` for each hit wanted."""
+SHARE = 24
+PER_HIT = 40
 
 Code = NDArray[np.int8]
 
@@ -52,6 +63,7 @@ class Vectors:
         kind = np.float32 if dimensions <= EXACT_DIMENSIONS else np.float64
         self._rows: NDArray[Any] = np.zeros((16, dimensions), dtype=kind)
         self._norms = np.ones(16, dtype=np.float64)
+        self._signs: NDArray[np.uint64] = np.zeros((-(-dimensions // 64), 16), dtype=np.uint64)
 
     def put(self, key: Any, code: Code) -> None:
         """The vector at `key` is now `code`."""
@@ -62,8 +74,10 @@ class Vectors:
             if place == len(self._rows):
                 self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
                 self._norms = np.concatenate([self._norms, np.ones_like(self._norms)])
+                self._signs = np.concatenate([self._signs, np.zeros_like(self._signs)], axis=1)
         self._rows[place] = code
         self._norms[place] = _squared(code)
+        self._signs[:, place] = _signs(code)
 
     def remove(self, key: Any) -> None:
         """There is no vector at `key` any more; the last one takes its place."""
@@ -76,6 +90,7 @@ class Vectors:
             self.places[last] = place
             self._rows[place] = self._rows[len(self.keys)]
             self._norms[place] = self._norms[len(self.keys)]
+            self._signs[:, place] = self._signs[:, len(self.keys)]
 
     def codes(self) -> bytes:
         """All vectors in the order of `keys`, one part a byte."""
@@ -88,27 +103,45 @@ class Vectors:
             self.put(key, code)
 
     def best(self, code: Code, limit: int, accept: Callable[[Any], bool] | None = None) -> list[Ranked]:
-        """The `limit` vectors most like `code`, of those that `accept`, if given, lets in; best first."""
+        """The `limit` vectors most like `code`, of those that `accept`, if given, lets in; best first.
+
+        Among more than `EXACT` vectors, one whose signs are unlike those of `code` may be missed.
+        """
         count = len(self.keys)
-        scores = self._scores(code, self._rows[:count], self._norms[:count])
         room = limit if accept is None else 4 * limit
         while True:
-            if room < count:
-                bound = np.partition(scores, count - room)[count - room]
-                places = np.flatnonzero((scores >= bound) & (scores > 0.0))
-            else:
-                places = np.flatnonzero(scores > 0.0)
-            found = self._sorted(places.tolist(), scores[places])
+            places = self._proposed(code, room)
+            rows, norms = (self._rows[:count], self._norms[:count]) if places is None else self._taken(places)
+            scores = self._scores(code, rows, norms)
+            bound = np.partition(scores, len(scores) - room)[len(scores) - room] if room < len(scores) else 0.0
+            best = np.flatnonzero((scores >= bound) & (scores > 0.0))
+            found = self._sorted((best if places is None else places[best]).tolist(), scores[best])
             if accept is not None:
                 found = [ranked for ranked in found if accept(ranked[1])]
             if len(found) >= limit or room >= count:
                 return found[:limit]
             room *= 8
 
+    def _proposed(self, code: Code, room: int) -> NDArray[np.intp] | None:
+        """The places of those to be scored for the `room` best; None: all."""
+        count = len(self.keys)
+        wanted = max(PROPOSED, count // SHARE, PER_HIT * room)
+        if count <= EXACT or 4 * wanted > count:
+            return None
+        kind = np.uint8 if self.dimensions < 256 else np.uint16
+        unlike: NDArray[Any] = np.zeros(count, dtype=kind)
+        for signs, asked in zip(self._signs, _signs(code), strict=True):
+            unlike += np.bitwise_count(signs[:count] ^ asked)
+        farthest = int(np.searchsorted(np.cumsum(np.bincount(unlike)), wanted))
+        return np.flatnonzero(unlike <= farthest)
+
+    def _taken(self, places: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        return self._rows[places], self._norms[places]
+
     def best_of(self, code: Code, limit: int, keys: Iterable[Any]) -> list[Ranked]:
         """The `limit` of these keys' vectors that are most like `code`."""
         places = [self.places[key] for key in keys if key in self.places]
-        scores = self._scores(code, self._rows[places], self._norms[places])
+        scores = self._scores(code, *self._taken(places))
         return [ranked for ranked in self._sorted(places, scores) if ranked[0] < 0.0][:limit]
 
     def _scores(self, code: Code, rows: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -123,3 +156,9 @@ def _squared(code: Code) -> float:
     """The square of a vector's length; 1 for the one that has none, which is like no other."""
     wide = code.astype(np.int64)
     return float(wide @ wide) or 1.0
+
+
+def _signs(code: Code) -> NDArray[np.uint64]:
+    """Which parts of a vector are above zero, 64 to a number."""
+    bits = np.packbits(code > 0)
+    return np.pad(bits, (0, -len(bits) % 8)).view(np.uint64)

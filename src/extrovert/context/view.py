@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import inspect
+
+from extrovert.context.keyed import Keyed
+from extrovert.context.made import Made, MadeState
 from extrovert.context.reads import Readable, ReadSet, Scope, scope, swap
 from extrovert.context.shards import EVERYWHERE, Border
-from extrovert.core.errors import MissingRow
+from extrovert.core.errors import DeclarationError, MissingRow
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
-    from extrovert.context.table import TableState
+    from extrovert.context.table import Table, TableState
+    from extrovert.context.where import Between
 
-__all__ = ["View", "ViewState"]
+__all__ = ["View", "ViewState", "check_keys"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -21,14 +26,33 @@ V = TypeVar("V")
 MAX_ROUNDS = 100
 """How many rounds of evaluation one change may cause; views stacked less deep than this come to rest."""
 
+MOST_WRITTEN = 1_000
+"""A view of which more keys have changed than this, and than twice those there are, is saved as a whole."""
 
-class View(Generic[K, V]):
-    """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`."""
 
-    def __init__(self, name: str, over: str, function: Callable[[Any], Any]) -> None:
+class View(Keyed[K, V]):
+    """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`.
+
+    `over` is the name of a table or, with `over_view`, of a view; with `keys` only keys between two are looked at.
+    `makes` is the table that holds the rows that it makes, if it makes several.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        over: str,
+        function: Callable[[Any], Any],
+        *,
+        over_view: bool = False,
+        keys: Between | None = None,
+        makes: Made[Any, Any] | None = None,
+    ) -> None:
         self.name = name
         self.over = over
         self.function = function
+        self.over_view = over_view
+        self.keys = keys
+        self.makes = makes
 
     def __getitem__(self, key: K) -> V:
         """The value at `key`. Raises `MissingRow` where there is none."""
@@ -41,6 +65,18 @@ class View(Generic[K, V]):
         """The value at `key`, or None."""
         here = scope()
         return here.look(here.context.views[self.name], key)
+
+
+def check_keys(where: str, table: Table[Any, Any], keys: Between | None) -> None:
+    """Raises `DeclarationError` where a range of keys is not of the type of a table's keys."""
+    if keys is None:
+        return
+    kind = int if isinstance(inspect.type_info(table.key_type), inspect.IntType) else str
+    if any(end is not None and type(end) is not kind for end in keys[:2]):
+        raise DeclarationError(
+            f"{where} is over keys between {keys.low!r} and {keys.high!r}, but those of table `{table.name}`, "
+            f"`{table.key}`, are {kind.__name__}."
+        )
 
 
 class Node:
@@ -65,18 +101,53 @@ class ViewState(Readable):
     is in `quarantine` with the error and has no value until something that it read changes.
     """
 
-    __slots__ = ("context", "declared", "nodes", "quarantine", "rank", "table", "values", "versions")
+    __slots__ = (
+        "_keys",
+        "_written",
+        "context",
+        "declared",
+        "made",
+        "nodes",
+        "quarantine",
+        "rank",
+        "rows",
+        "table",
+        "values",
+        "versions",
+        "views",
+    )
 
-    def __init__(self, declared: View[Any, Any], table: TableState, context: LiveContext, rank: int) -> None:
+    def __init__(self, declared: View[Any, Any], over: TableState | ViewState, context: LiveContext, rank: int) -> None:
         super().__init__("view", declared.name)
         self.declared = declared
-        self.table = table
+        self.rows: dict[Any, Any] = over.values if isinstance(over, ViewState) else over.rows
+        self.table: TableState = over.table if isinstance(over, ViewState) else over
         self.context = context
         self.rank = rank
         self.nodes: dict[Any, Node] = {}
         self.values: dict[Any, Any] = {}
         self.versions: dict[Any, int] = {}
         self.quarantine: dict[Any, str] = {}
+        self.views: list[ViewState] = []
+        self.made = None if declared.makes is None else MadeState(context.tables[declared.name], declared.over)
+        self._keys = declared.keys
+        self._written: dict[Any, None] | None = {}
+        over.views.append(self)
+
+    def quarantined(self) -> dict[Any, str]:
+        """The keys that have no value because something is wrong, with the cause.
+
+        Where the view makes rows these are the keys of rows, and `table/key` of what it is over.
+        """
+        if self.made is None:
+            return self.quarantine
+        over = {f"{self.declared.over}/{key}": cause for key, cause in self.quarantine.items()}
+        return over | {str(key): cause for key, cause in self.made.quarantine.items()}
+
+    def take_written(self) -> dict[Any, None] | None:
+        """The keys that were evaluated since the last call; None: more than are worth telling."""
+        written, self._written = self._written, {}
+        return written
 
     def look(self, selector: Any) -> tuple[Any, int]:
         return self.values.get(selector), self.versions.get(selector, 0)
@@ -91,18 +162,25 @@ class ViewState(Readable):
         """The row under `key` came, changed or went."""
         node = self.nodes.get(key)
         if node is None:
+            if self._keys is not None and not self._keys.holds(key):
+                return
             node = self.nodes[key] = Node(self, key)
         self.context.stale_nodes[node] = None
 
     def evaluate(self, node: Node) -> None:
         """Brings the value of one node up to date, and touches whoever read it if it changed."""
         key = node.key
-        row = self.table.rows.get(key)
+        row = self.rows.get(key) if self._keys is None or self._keys.holds(key) else None
         reads: ReadSet = {}
+        written = self._written
+        if written is not None:
+            written[key] = None
         if row is None:
             value = None
             self.quarantine.pop(key, None)
             self.nodes.pop(key, None)
+            if written is not None and len(written) > 2 * len(self.nodes) + MOST_WRITTEN:
+                self._written = None
         else:
             value = self._value(key, row, reads)
         if reads.keys() != node.reads.keys():
@@ -114,10 +192,13 @@ class ViewState(Readable):
         inside = Scope(self.context, f"view `{self.name}` at `{key}`", reads)
         if self.context.strict_shards:
             over = self.table.declared
-            inside.border = Border(inside.label, EVERYWHERE if over.replicated else over.shard_of(row))
+            home = EVERYWHERE if over.replicated else over.shard_of(self.table.rows[key])
+            inside.border = Border(inside.label, home)
         outer = swap(inside)
         try:
             value = self.declared.function(row)
+            if self.made is not None:
+                value = self.made.checked(value, inside.border)
         except Exception as error:
             self.quarantine[key] = f"{type(error).__name__}: {error}"
             return None
@@ -155,6 +236,10 @@ class ViewState(Readable):
             self.values[key] = value
             self.versions[key] = context.offset
         context.changed_values.setdefault((self.name, key), old)
+        if self.made is not None:
+            self.made.replace(key, old, value, context.offset)
+        for view in self.views:
+            view.row_changed(key)
         watchers = self.watchers.get(key)
         if watchers is not None:
             context.touch(watchers)

@@ -30,6 +30,12 @@ class Between(NamedTuple):
     high: Any
     bounds: Bounds
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value lies between the two."""
+        low, high, (left, right) = self
+        above = low is None or value > low or (left == "[" and value == low)
+        return above and (high is None or value < high or (right == "]" and value == high))
+
 
 def between(low: Any = None, high: Any = None, *, bounds: Bounds = "[]") -> Between:
     """The condition `low` ≤ field ≤ `high`; `bounds` says which ends belong to it ("[)" leaves out `high`)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 import msgspec
 
 from extrovert.context.aggregates import Aggregate, Own
+from extrovert.context.ahead import ahead_span
 from extrovert.context.columns import Column, check_result, field_kinds
 from extrovert.context.index import Index
 from extrovert.context.panes import row_key
@@ -60,17 +61,18 @@ class Window(Table[str, R]):
         self.label = f"Window `{name}`"
         followed = records(self.label, stream.event)
         key = stream.key if by is None else _field(self.label, followed, by)
-        super().__init__(name, record, key, stream="", fed=True)
+        super().__init__(name, record, key, stream="", fed=True, made_by=f"window `{name}`")
         self.key_of = self._key_of
         self.spans = spans
         self.emit = emit
         self.on = (stream.name,)
+        self.makes = ""
         self.by = None if key == stream.key else key
         self.at_field = _field(self.label, followed, at)
         self.aggregates = {name: aggregates[name] for name in aggregates}
         self.disorder_us, self.lateness_us = span_us(disorder), span_us(lateness)
         self.idle_us = None if idle_after is None else span_us(idle_after)
-        self.ahead_us = None if ahead is None else span_us(ahead)
+        self.ahead_us = ahead_span(self.label, ahead)
         self.keep_us = max(KEPT * spans.size_us, self.lateness_us) if keep is None else span_us(keep)
         self._check_times()
         self.over = {
@@ -83,6 +85,11 @@ class Window(Table[str, R]):
         self.by_key: Index[Any, R] = self.index(key)
 
     # ---- reads
+
+    @property
+    def key_type(self) -> Any:
+        """The key of a row is a text, made of two fields."""
+        return str
 
     def row_key(self, key: str | int, start: datetime) -> str:
         """The key of the row of the window that begins at `start`."""
@@ -158,7 +165,7 @@ class Window(Table[str, R]):
     # ---- declaring
 
     def _check_times(self) -> None:
-        lengths = {"disorder": self.disorder_us, "lateness": self.lateness_us, "ahead": self.ahead_us or 0}
+        lengths = {"disorder": self.disorder_us, "lateness": self.lateness_us}
         for name, length_us in lengths.items():
             if length_us < 0:
                 raise DeclarationError(f"{self.label}: {name}= is less than nothing.")

@@ -7,11 +7,12 @@ from datetime import timedelta
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from extrovert.context.ahead import limit, too_far
 from extrovert.context.assigning import Assigner, assigner
 from extrovert.context.columns import checked
 from extrovert.context.folding import Batch, Folding
 from extrovert.context.operator import Failure
-from extrovert.context.panes import CLOSED, DROPPED, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant, row_key
+from extrovert.context.panes import CLOSED, DROPPED, FIRST_US, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant, row_key
 from extrovert.context.saving import restore, saved
 from extrovert.context.watermark import Watermark
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["WindowState"]
 
 FAR = 1 << 62
-LAST_US = 253_370_764_799_999_999
-"""The end of the year 9998: no later moment is a window's."""
 
 
 class WindowState:
@@ -62,10 +61,8 @@ class WindowState:
         failures: dict[int, str] = {}
         batch = self.folding.batch(keys, records, offsets, failures)
         if batch.records:
-            now_us = self.context.expiry.now_us
-            self.mark.arrived_us = now_us
-            ahead_us = self.declared.ahead_us
-            limit_us = LAST_US if ahead_us is None else min(LAST_US, now_us + ahead_us)
+            self.mark.arrived_us = now_us = self.context.expiry.now_us
+            limit_us = limit(now_us, self.declared.ahead_us)
             self._tells = self._changes or self.closed_held > 0
             self.assigner.assign(batch, limit_us, failures)
             self.flush(batch, failures)
@@ -89,19 +86,16 @@ class WindowState:
 
     def too_far(self, at_us: int, limit_us: int) -> str:
         """Why an event after the limit is not taken."""
-        ahead = timedelta(microseconds=at_us - limit_us)
-        return (
-            f"window `{self.declared.name}`: its time is {ahead} further ahead of the engine's than ahead= lets in; "
-            f"were it taken, all before it would be late"
-        )
+        return f"window `{self.declared.name}`: {too_far(at_us, limit_us)}"
 
     def too_late(self, at_us: int, end_us: int) -> str:
         """Why an event whose windows are all forgotten is not taken."""
         self.late += 1
         behind = timedelta(microseconds=self.mark.reached_us - at_us)
+        ended = "before the year 1" if end_us < FIRST_US else f"at {instant(end_us)}"
         return (
             f"window `{self.declared.name}`: it came {behind} behind the watermark, too late for the window that ended "
-            f"at {instant(end_us)}; more lateness= or disorder= would let it in"
+            f"{ended}; more lateness= or disorder= would let it in"
         )
 
     # ---- event time

@@ -11,6 +11,7 @@ __all__ = [
     "CorruptionError",
     "DeclarationError",
     "ExtrovertError",
+    "GuardFailed",
     "InputError",
     "MissingExtra",
     "MissingRow",
@@ -86,6 +87,10 @@ class Refuse(ExtrovertError):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class GuardFailed(Refuse):
+    """A guard does not hold at the commit: whoever answered is told, or the attempt fails where nobody was asked."""
 
 
 class TransientError(ExtrovertError):

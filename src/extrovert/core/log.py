@@ -27,11 +27,14 @@ __all__ = [
     "Entry",
     "Events",
     "Failed",
+    "GuardNote",
     "Intent",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "UndoIntent",
+    "Usage",
     "Wake",
     "Write",
     "is_null",
@@ -127,6 +130,10 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     and one in flight that it no longer asks is `cancelled`. `why` says why the attempt ran: woken, answered, retried
     or changed; `changed` then names the reads that had changed. `saved` counts the asks that a re-run found answered
     or in flight. The first attempt of a turn carries its `wake`.
+
+    `emits` are the events that go out with asks for a reply; they take the offsets after the entry's own, in order.
+    With `positions` the turn is guarded from here on: what it asks first has the answer of the first of these places,
+    and so on, whatever it asks.
     """
 
     turn: str
@@ -141,6 +148,18 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     refused: list[str] = []
     saved: int = 0
     wake: Wake | None = None
+    emits: list[Emit] = []
+    positions: list[tuple[str, int]] = []
+
+
+class Usage(_Part):
+    """What an answer took: the `model` that gave it, tokens, requests, and its price, where that is known."""
+
+    model: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 1
+    cost_nano_usd: int | None = None
 
 
 class Answered(_Part, tag="answered", tag_field="kind"):
@@ -150,6 +169,7 @@ class Answered(_Part, tag="answered", tag_field="kind"):
     hash: str
     occurrence: int
     answer: msgspec.Raw
+    usage: Usage | None = None
 
 
 class ReadNote(_Part):
@@ -182,18 +202,38 @@ class Emit(_Part):
     due_us: int | None = None
 
 
+class GuardNote(_Part):
+    """A condition on live context: the name of the guard, and its arguments."""
+
+    guard: str
+    args: msgspec.Raw
+
+
 class Intent(_Part):
-    """An effect that the decision intends: `slot` is its number within the decision, `args` its arguments."""
+    """An effect that the decision intends: `slot` is its number within the decision, `args` its arguments.
+
+    `guard` must hold when it is performed. Of those with the same effect and `once` key it is performed once; that, and
+    the outcome that `undo` (the effect that takes it back) is given, is remembered for `horizon_us` after its end.
+    `in_order` makes it a step among the effects of its agent and key; `order` names a line beside that.
+    """
 
     slot: int
     effect: str
     args: msgspec.Raw
+    guard: GuardNote | None = None
+    once: str = ""
+    horizon_us: int = 0
+    in_order: bool = True
+    order: str = ""
+    undo: str = ""
 
 
 class Decided(_Part, tag="decided", tag_field="kind"):
     """A decision: what a turn read, the offsets of the answers that it used, its writes, emits and intended effects.
 
-    `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not.
+    `trail` holds the offsets of the turn's earlier entries: attempts and answers, used or not. One that is `guarded`
+    was committed although its answers were given to earlier questions, since what it read went on changing.
+    `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     """
@@ -214,10 +254,13 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     refused: list[str] = []
     saved: int = 0
     age_us: int = 0
+    guarded: bool = False
+    guards: list[GuardNote] = []
+    undoes: list[str] = []
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
 
     turn: str
     agent: str
@@ -244,7 +287,9 @@ class Failed(_Part, tag="failed", tag_field="kind"):
 class EffectMoved(_Part):
     """One effect's step to `state`: performing, settled, failed, unknown or withdrawn. `key` is `turn/slot`.
 
-    A failed effect with `retry_at_us` is performed again then.
+    A failed effect with `retry_at_us` is performed again then; one that is unknown is looked up, or performed again
+    where that is safe. `of` is the key of the effect with the same `once` key whose outcome this is. `by` is the person
+    who said so, and then `error` is why.
     """
 
     key: str
@@ -252,12 +297,23 @@ class EffectMoved(_Part):
     outcome: msgspec.Raw = msgspec.Raw(b"null")
     error: str = ""
     retry_at_us: int | None = None
+    of: str = ""
+    by: str = ""
+
+
+class UndoIntent(_Part):
+    """An effect that takes back a settled one: `key` is that one's key and `/undo`."""
+
+    key: str
+    effect: str
+    args: msgspec.Raw
 
 
 class EffectStep(_Part, tag="effects", tag_field="kind"):
-    """Steps of effects."""
+    """Steps of effects, and the undoing of those that are to be taken back, in that order."""
 
     moves: list[EffectMoved]
+    undos: list[UndoIntent] = []
 
 
 class Embedded(_Part, tag="embedded", tag_field="kind"):

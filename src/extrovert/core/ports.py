@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from extrovert.core.event import Arrival, Batch
 from extrovert.core.log import Entry, Position
 
-__all__ = ["Embedder", "LiveSource", "SavedRow", "Store", "TimedSource"]
+__all__ = ["Base", "Embedder", "LiveSource", "SavedPlace", "SavedRow", "SavedState", "Store", "TimedSource"]
 
-SavedRow = tuple[str, Any, int, bool, bytes]
-"""A row in a snapshot: its table, key and version, whether a turn wrote it last, and the row as JSON."""
+SavedRow = tuple[Any, int, bool, bytes]
+"""A row in a snapshot: its key and version, whether a turn wrote it last, and what it is, as JSON."""
+
+
+class SavedPlace(NamedTuple):
+    """What is new at one place of a snapshot, such as a table: the rows written, and the keys of those that are gone.
+
+    With `whole`, the rows are all that there is at this place.
+    """
+
+    place: str
+    whole: bool
+    gone: Sequence[Any]
+    rows: Iterable[SavedRow]
+
+
+class Base(NamedTuple):
+    """A snapshot that is kept for later: the fold of all entries below `offset`, as of the engine time `at_us`."""
+
+    offset: int
+    at_us: int
+
+
+class SavedState(Protocol):
+    """A snapshot to be read."""
+
+    def load(self) -> tuple[int, bytes] | None:
+        """Its offset and state."""
+        ...
+
+    def rows(self, place: str) -> Iterator[SavedRow]:
+        """The rows of one place in it."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Store(Protocol):
@@ -25,18 +58,14 @@ class Store(Protocol):
         """The entries with offsets from `since` on, in order."""
         ...
 
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
+    def end(self) -> int:
+        """The offset after the last entry; the first is 1."""
+        ...
+
+    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
         """Keeps the fold of all entries below `offset` in place of the snapshot before.
 
-        `rows` are those that are not in it yet, `gone` the (table, key) of those that went. What was there of
-        the tables that are `cleared` goes first (None: of all). It may be called from another thread than the rest.
+        What was there of places that are not named goes. It may be called from another thread than the rest.
         """
         ...
 
@@ -44,8 +73,49 @@ class Store(Protocol):
         """The snapshot's offset and state."""
         ...
 
-    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
-        """The rows of one table in the snapshot."""
+    def drop_snapshot(self) -> None:
+        """Takes the snapshot away, durably."""
+        ...
+
+    def snapshot_rows(self, place: str) -> Iterator[SavedRow]:
+        """The rows of one place in the snapshot."""
+        ...
+
+    def keep_base(self, at_us: int) -> None:
+        """Keeps a copy of the snapshot, of the engine time `at_us`, as a base. It may be called from another thread."""
+        ...
+
+    def bases(self) -> list[Base]:
+        """The bases that are kept, oldest first."""
+        ...
+
+    def open_base(self, base: Base) -> SavedState:
+        """A base to be read, and closed."""
+        ...
+
+    def drop_base(self, base: Base) -> None:
+        """Takes a base away."""
+        ...
+
+    def dead(self) -> list[Entry]:
+        """The dead letters, and the notes that some were taken up again, in order."""
+        ...
+
+    def ended(
+        self, *, turn: str | None = None, agent: str | None = None, key: str | None = None, limit: int = 20
+    ) -> list[Entry]:
+        """The latest entries that ended a turn, newest first, optionally of one turn, agent or key."""
+        ...
+
+    def begins(self) -> int:
+        """The offset from which on the log is there. What lay before it was deleted, but for dead letters that wait."""
+        ...
+
+    def forget(self, before: int, limit: int) -> bool:
+        """Deletes about `limit` entries below `before`, oldest first, and says whether there are more to delete.
+
+        Dead letters that wait stay, and so does the last entry.
+        """
         ...
 
     def set_meta(self, name: str, value: str) -> None:

@@ -12,8 +12,7 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.engine.shard import Call
-from extrovert.turns.request import Request
-from extrovert.turns.turn import Place
+from extrovert.turns.request import Place, Reply, Request
 
 __all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
 
@@ -26,8 +25,8 @@ class TimedAnswerer(Protocol):
     def answer(self, request: Request) -> msgspec.Raw: ...
 
 
-Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw]]
-Outcome = tuple[Call, msgspec.Raw | Exception]
+Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
+Outcome = tuple[Call, Reply | Exception]
 
 
 class Calls:
@@ -56,10 +55,11 @@ class Calls:
             return None
         return call.at_us + answerer.takes_us(call.agent, call.key, *call.place)  # pyright: ignore
 
-    def answer(self, call: Call) -> msgspec.Raw | Exception:
+    def answer(self, call: Call) -> Reply | Exception:
         """The answer of a timed answerer; what it raises is the call's error."""
         try:
-            return self._answerer(call).answer(call.request)  # pyright: ignore
+            answer: msgspec.Raw | Reply = self._answerer(call).answer(call.request)  # pyright: ignore
+            return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore[reportUnknownArgumentType]
         except Exception as error:
             return error
 
@@ -69,8 +69,8 @@ class Calls:
 
         async def work() -> None:
             try:
-                outcome: msgspec.Raw | Exception = await self._work(call)
-                msgspec.json.decode(outcome)  # what is no JSON would make the log unreadable
+                outcome: Reply | Exception = await self._work(call)
+                msgspec.json.decode(outcome.answer)  # what is no JSON would make the log unreadable
             except Exception as error:
                 outcome = error
             self._tasks.pop(place, None)
@@ -91,16 +91,20 @@ class Calls:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for answerer in self._answerers.values():
+            if (closing := getattr(answerer, "close", None)) is not None:
+                await closing()
 
-    async def _work(self, call: Call) -> msgspec.Raw:
+    async def _work(self, call: Call) -> Reply:
         request = call.request
         if request.kind == "call":
             assert request.function is not None
             result: Any = request.function(*request.about)
             if inspect.isawaitable(result):
                 result = await result
-            return msgspec.Raw(canonical(result))
-        return await self._answerer(call)(request)  # pyright: ignore
+            return Reply(msgspec.Raw(canonical(result)))
+        answer: msgspec.Raw | Reply = await self._answerer(call)(request)  # pyright: ignore
+        return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore
 
     def _answerer(self, call: Call) -> Answerer:
         found = self._answerers.get(f"agent:{call.agent}") or self._answerers.get(call.request.model)

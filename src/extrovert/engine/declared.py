@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from extrovert.context.made import Made
+from extrovert.context.nodes import value_type
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -15,14 +17,17 @@ from extrovert.context.view import View
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.engine.calls import Answerer
-from extrovert.turns.declare import Agent, Effect
+from extrovert.engine.codes import code_of
+from extrovert.turns.declare import Agent, Effect, Model
 from extrovert.turns.fold import Fold
+from extrovert.turns.guards import Guard
 
 __all__ = ["Declared"]
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of an app. `answerers` makes what answers asks, by model name, for a seed."""
+    """The parts of an app. `answerers` makes what answers asks, by model name, for a seed; `outcomes` names the
+    stream of the outcomes of an effect, where there is one."""
 
     name: str
     streams: Sequence[Stream[Any]]
@@ -30,28 +35,57 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     views: Sequence[View[Any, Any]]
     agents: Sequence[Agent[Any]]
     effects: Sequence[Effect[Any]]
+    guards: Sequence[Guard[Any]] = ()
+    outcomes: Mapping[str, str] = {}
     sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
+    retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
+    models: Mapping[str, Model] = {}
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
         return Fold(
-            self.streams, self.tables, self.views, self.agents, self.operators, strict_shards=self.strict_shards
+            self.streams,
+            self.tables,
+            self.views,
+            self.agents,
+            self.operators,
+            strict_shards=self.strict_shards,
+            outcomes=self.outcomes,
         )
 
-    def fingerprint(self) -> str:
-        """Changes when rows folded by an earlier version of this app would not be the same now."""
-        parts = [
-            canonical(
-                [t.name, t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold), t.timing]
+    def fingerprints(self) -> dict[str, str]:
+        """By part of the app, what changes when that part of a fold by an earlier version would not be the same now."""
+        parts = {
+            f"table {t.name}": canonical(
+                [t.key, t.stream, sorted(t.turns_own), msgspec.json.schema(t.record), _code(t.fold), t.timing]
             )
             for t in self.tables
-        ]
-        parts += [canonical(["ids of", s.name, s.id, s.horizon_us]) for s in self.streams if s.id]
-        parts += [canonical([o.name, o.definition]) for o in self.operators]
-        return fingerprint(*parts)
+            if not isinstance(t, Made)  # they are made anew where their view has changed
+        }
+        parts |= {f"ids {s.name}": canonical([s.id, s.horizon_us]) for s in self.streams if s.id}
+        parts |= {f"operator {o.name}": canonical([o.definition]) for o in self.operators}
+        return {part: fingerprint(definition) for part, definition in parts.items()}
+
+    def follows(self) -> dict[str, list[str]]:
+        """By part of the app, as in `fingerprints`, the streams of which its state is a fold."""
+        parts = {f"table {table.name}": [table.stream] for table in self.tables}
+        parts |= {f"ids {stream.name}": [stream.name] for stream in self.streams if stream.id}
+        return parts | {f"operator {one.name}": list(one.on) for one in self.operators}
+
+    def view_fingerprints(self) -> dict[str, str]:
+        """By view, what changes when its values may be others now. A view of which that cannot be told has none."""
+        records = {table.name: table.record for table in self.tables}
+        values = {view.name: value_type(view) for view in self.views}
+        found: dict[str, str] = {}
+        for view in self.views:
+            over = values[view.over] if view.over_view else records[view.over]
+            code = code_of(self.strict_shards, view.over, over, view.keys, values[view.name], view.function)
+            if code is not None:
+                found[view.name] = code
+        return found
 
 
 def _code(function: Callable[..., Any] | None) -> str:

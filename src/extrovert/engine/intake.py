@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from io import BytesIO
 from itertools import chain, compress, islice
 from operator import attrgetter
@@ -118,11 +119,7 @@ class Intake:
             lines, records, keys = (list(compress(them, fresh)) for them in (lines, records, keys))
             data = b",".join(line.removesuffix(b"\n") for line in lines)
         if records:
-            body = b'{"kind":"events","stream":%b,"source":%b,"data":[%b]}' % (
-                _encoder.encode(stream.name),
-                _encoder.encode(source),
-                data,
-            )
+            body = b"%b%b]}" % (_head(stream.name, source), data)
             self.shard.accept(Events(stream.name, [], source, keys=keys), records, encoded=body, since_us=since_us)
         return Report(len(records), [], duplicates)
 
@@ -132,7 +129,8 @@ class Intake:
 
     def _all_good(self, stream: Stream[Any], text: bytes, lines: list[bytes]) -> tuple[list[Any], list[Any]] | None:
         """The records and keys, where every line is good; else None. Loops in C, since most lines come this way."""
-        if max(map(len, lines)) > MAX_LINE or _too_deep_ones(text, lines):
+        longest = max(map(len, lines))
+        if longest > MAX_LINE or (longest > 2 * MAX_DEPTH and _too_deep_ones(text, lines)):  # each level needs two
             return None
         try:
             if not text.isascii():
@@ -283,6 +281,12 @@ def dead_letter(stream: str, raw: bytes, cause: str, *, source: str = "", line: 
     except UnicodeDecodeError:
         text, encoding = b64encode(raw).decode(), "base64"
     return Dead(stream=stream, cause=cause, raw=text, encoding=encoding, source=source, line=line)
+
+
+@lru_cache(maxsize=1024)
+def _head(stream: str, source: str) -> bytes:
+    """How the body of an entry with events begins, up to the first one."""
+    return b'{"kind":"events","stream":%b,"source":%b,"data":[' % (_encoder.encode(stream), _encoder.encode(source))
 
 
 def _too_deep_ones(text: bytes, lines: list[bytes]) -> bool:

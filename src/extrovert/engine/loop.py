@@ -9,10 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Generator, Iterable
 from contextlib import contextmanager
-from heapq import heappop, heappush
 from typing import Any, Literal, TypeVar, overload
-
-import msgspec
 
 from extrovert.context.reads import Scope, reading
 from extrovert.context.stream import Stream
@@ -30,12 +27,17 @@ from extrovert.engine.intake import Intake, Report
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
-from extrovert.engine.schema import check_schema, keep_schema
+from extrovert.engine.retention import Retention
+from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
+from extrovert.engine.settings import Settings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
+from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
+from extrovert.turns.request import Reply
+from extrovert.turns.running import WAITS
 
 __all__ = ["Engine", "Settings"]
 
@@ -47,21 +49,6 @@ YIELD_US = 50_000
 END_OF_TIME_US = 1 << 62
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How an engine runs. `acting=False` takes in and applies, but starts no turn and no effect.
-
-    `virtual_commit_us` is the window of the group commit in virtual time: at its end, the effects that wait for the
-    durability of an entry in it go on.
-    """
-
-    seed: int = 0
-    acting: bool = True
-    validate: bool = True
-    refresh_us: int | None = None
-    snapshot_every: int = 200_000
-    virtual_commit_us: int = 100_000
-
-
 class Engine:
     """Runs a declared app on a store, from where its log ends. Make one, `start` it, `run` it, `close` it."""
 
@@ -71,6 +58,7 @@ class Engine:
         self.clock = clock
         self.settings = settings or Settings()
         check_schema(declared, store)
+        note_beginnings(declared, store)
         fold, snapshot_at = recover(declared, store)
         keep_schema(declared, store)
         options = Options(
@@ -88,11 +76,12 @@ class Engine:
         self.feeding = Feeding(timed, fold.positions)
         self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
-        self.performing = Performing(self.shard, {effect.name: effect for effect in declared.effects}, window_us)
+        effects = {effect.name: effect for effect in declared.effects}
+        self.performing = Performing(self.shard, effects, window_us, declared.guards)
         self.calls = Calls(declared.answerers(self.settings.seed))
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
-        self._timed: list[tuple[int, str, tuple[str, int], Call]] = []
+        self.timing = Timing(self._wanted)
         self._outcomes: list[Outcome] = []
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
@@ -101,6 +90,8 @@ class Engine:
         self._stopping = False
         self._failure: BaseException | None = None
         self.snapshots = Snapshots(declared, fold, store, snapshot_at)
+        self.retention = Retention(declared.retention_us, fold, store)
+        self._forgetting = False
         self._cut_at = fold.end
 
     # ---- life
@@ -182,16 +173,18 @@ class Engine:
     def keep_snapshot(self) -> None:
         """Saves the present state beside the log, which then has to be durable up to here."""
         self.writing.flush()
-        self.snapshots.keep()
+        self.snapshots.keep(base=self.retention.take_base(self.shard.now_us))
         self._cut_at = self.shard.fold.end
 
     # ---- what others may do
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing is under way: no turn, no call, no effect."""
-        busy = self.shard.fold.running or self.calls.outstanding or self._effects or self._ready or self._timed
-        busy = busy or self.embedding.busy
+        """Whether nothing is under way: no turn (but those that wait for the clock, an event or a person), no call, no
+        effect."""
+        fold = self.shard.fold
+        busy = len(fold.running) > len(fold.parked) or self.calls.outstanding or self._effects or self._ready
+        busy = busy or self.turning.busy or self.embedding.busy
         return not busy and self.performing.idle
 
     def nudge(self) -> None:
@@ -254,7 +247,8 @@ class Engine:
             self.turning.step()
             self._start_calls()
             self._effects_due(now_us)
-            if not self._timed or self._timed[0][0] > now_us:
+            due_us = self.timing.next_us()
+            if due_us is None or due_us > now_us:
                 return
 
     def next_us(self) -> int | None:
@@ -264,8 +258,7 @@ class Engine:
         moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
         if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
             moments.append(self.performing.next_us())
-        if self._timed:
-            moments.append(self._timed[0][0])
+        moments.append(self.timing.next_us())
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _take_outcomes(self) -> None:
@@ -277,19 +270,22 @@ class Engine:
             moves, self._moves = self._moves, []
             self.performing.settle(sorted(moves, key=lambda move: move.key))
 
-    def _hand_over(self, call: Call, outcome: msgspec.Raw | Exception) -> None:
+    def _hand_over(self, call: Call, outcome: Reply | Exception) -> None:
         if isinstance(outcome, Exception):
             self.turning.ask_failed(call, outcome)
         else:
             self.turning.answered(call, outcome)
 
     def _answer_due(self, now_us: int) -> None:
-        while self._timed and self._timed[0][0] <= now_us:
-            call = heappop(self._timed)[3]
-            turn = self.shard.fold.running.get(call.turn)
-            sent = None if turn is None else turn.calls.get(call.place)
-            if sent is not None and sent[1] == call.at_us:  # else it was cancelled, and perhaps asked anew since
-                self._hand_over(call, self.calls.answer(call))
+        while (call := self.timing.take(now_us)) is not None:
+            waits = call.request.kind in WAITS
+            self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
+
+    def _wanted(self, call: Call) -> bool:
+        """Whether a call has not been cancelled, and perhaps sent anew since."""
+        turn = self.shard.fold.running.get(call.turn)
+        sent = None if turn is None else turn.calls.get(call.place)
+        return sent is not None and sent[1] == call.at_us
 
     def _start_calls(self) -> None:
         for turn, place in self.shard.cancelled:
@@ -300,11 +296,12 @@ class Engine:
             running = self.shard.fold.running.get(call.turn)
             if running is None or call.place not in running.calls:
                 continue
-            due_us = self.calls.due_us(call)
-            if due_us is None:
+            waits = call.request.kind in WAITS
+            due_us = end_of_wait(call.request) if waits else self.calls.due_us(call)
+            if due_us is not None:
+                self.timing.add(due_us, call)
+            elif not waits:
                 self.calls.start(call, self._done)
-            else:
-                heappush(self._timed, (due_us, call.turn, call.place, call))
 
     def _done(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
@@ -346,14 +343,37 @@ class Engine:
             self.writing.start(self.nudge)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
-        if self.shard.fold.end - self._cut_at > self.settings.snapshot_every and not self.snapshots.saving:
-            if self.clock.virtual:
-                self.keep_snapshot()
-                return
-            self._cut_at = self.shard.fold.end
-            self.snapshots.begin()
+        due = self.shard.fold.end - self._cut_at > self.settings.snapshot_every
+        if (due or self.retention.wants_base(self.shard.now_us)) and not self.snapshots.saving:
+            self._save()
         if self.snapshots.saving:
             self.snapshots.go_on(self.writing.durable, self.nudge)
+        self._forget()
+
+    def _save(self) -> None:
+        if self.clock.virtual:
+            self.keep_snapshot()
+        else:
+            self._cut_at = self.shard.fold.end
+            self.snapshots.begin(base=self.retention.take_base(self.shard.now_us))
+
+    def _forget(self) -> None:
+        """Deletes a little of what the log need not keep, if it is time."""
+        if self._forgetting or (work := self.retention.work(self.shard.now_us)) is None:
+            return
+        if self.clock.virtual:
+            while work():
+                pass
+            return
+        self._forgetting = True
+
+        def done(more: bool) -> None:
+            self._forgetting = False
+            if more:
+                self.retention.again()
+            self.nudge()
+
+        self.writing.beside(work, done)
 
     async def _wait(self, until_us: int | None) -> None:
         """Waits for a signal, or until the engine time is `until_us`."""

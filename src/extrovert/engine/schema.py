@@ -13,13 +13,15 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
+from extrovert.context.schedule import Schedule
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
 
-__all__ = ["check_schema", "keep_schema"]
+__all__ = ["beginnings", "check_schema", "keep_schema", "kept_streams", "note_beginnings"]
 
 META = "schema"
+BEGINS = "begins"
 
 
 class _Field(msgspec.Struct, omit_defaults=True):
@@ -64,6 +66,34 @@ def keep_schema(declared: Declared, store: Store) -> None:
         store.set_meta(META, text)
 
 
+def note_beginnings(declared: Declared, store: Store) -> None:
+    """Notes that the schedules that the log has not heard of begin at its end: they did not tick before.
+
+    To be called before the log is read, and before `keep_schema`.
+    """
+    kept = _kept(store)
+    if not kept or store.end() == 1:
+        return
+    begins = beginnings(store)
+    new = {
+        one.name: store.end()
+        for one in declared.operators
+        if isinstance(one, Schedule) and f"stream `{one.name}`" not in kept and one.name not in begins
+    }
+    if new:
+        store.set_meta(BEGINS, msgspec.json.encode(begins | new).decode())
+
+
+def beginnings(store: Store) -> dict[str, int]:
+    """By schedule, the offset from which on it ticks, where that is not the log's beginning."""
+    return msgspec.json.decode(store.meta(BEGINS) or "{}", type=dict[str, int])
+
+
+def kept_streams(store: Store) -> set[str]:
+    """The streams of which there may be something in the log."""
+    return {place[8:-1] for place in _kept(store) if place.startswith("stream `")}
+
+
 def _kept(store: Store) -> Schema:
     return msgspec.json.decode(store.meta(META) or "{}", type=Schema)
 
@@ -90,7 +120,7 @@ def _check_fields(where: str, before: Fields, now: Fields) -> None:
 
 def _schema(declared: Declared) -> Schema:
     places = {f"stream `{one.name}`": one.event for one in declared.streams}
-    places |= {f"table `{one.name}`": one.record for one in declared.tables}
+    places |= {f"table `{one.name}`": one.record for one in declared.tables if not one.made_by}
     return {place: {_name(kind): fields for kind, fields in _records(records)} for place, records in places.items()}
 
 

@@ -15,8 +15,7 @@ import msgspec
 from extrovert.context.copies import Copies
 from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Passed, Retried
 from extrovert.turns.fold import Fold
-from extrovert.turns.request import Request
-from extrovert.turns.turn import Place
+from extrovert.turns.request import Place, Request
 
 __all__ = ["Call", "Options", "Shard"]
 
@@ -148,5 +147,8 @@ class Shard:
 
     def move_effects(self, moves: list[EffectMoved]) -> None:
         """Notes steps of effects."""
-        body = EffectStep(moves)
-        self.log(body, lambda _offset: self.fold.stepped(body, self.now_us))
+        self.step_effects(EffectStep(moves))
+
+    def step_effects(self, body: EffectStep) -> None:
+        """Notes steps of effects, and undos that begin."""
+        self.log(body, lambda offset: self.fold.stepped(body, offset, self.now_us))

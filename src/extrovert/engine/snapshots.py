@@ -1,60 +1,44 @@
 """Snapshots without stopping the loop: a cut is taken at once, and encoded and written beside it.
 
-Rows are immutable, so a cut only gathers those that were written since the last snapshot (the first gathers all). They
-are encoded in a thread that lets the loop go on after every few hundred. A cut is written only when the log up to it is
+Rows are immutable, so a cut only gathers what was written since the last snapshot (the first gathers all). It is
+encoded in a thread that lets the loop go on after every few hundred. A cut is written only when the log up to it is
 durable, so that a snapshot is never ahead of its log.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-import msgspec
-
-from extrovert.core.ports import SavedRow, Store
+from extrovert.context.keeping import take
+from extrovert.core.ports import Store
 from extrovert.engine.declared import Declared
-from extrovert.engine.recovery import state_of
+from extrovert.engine.saved import state_of
 from extrovert.turns.fold import Fold
 
 __all__ = ["Cut", "Snapshots"]
 
 
 class Cut:
-    """The state of a fold at one moment. `since` is the offset of the snapshot that it follows; 0: it is the first."""
+    """The state of a fold at one moment. `since` is the offset of the snapshot that it follows; 0: it is the first.
 
-    def __init__(self, declared: Declared, fold: Fold, since: int) -> None:
+    With `base` it is kept as a base too.
+    """
+
+    def __init__(self, declared: Declared, fold: Fold, since: int, *, base: bool = False) -> None:
         self.offset = fold.end
+        self.at_us = fold.at_us
+        self.base = base
         self.since = since
         self.encode_state = state_of(declared, fold)
-        self._tables: list[tuple[str, dict[Any, Any], dict[Any, int], frozenset[Any]]] = []
-        self.gone: list[tuple[str, Any]] = []
-        self.cleared: list[str] = []
-        for name, table in fold.context.tables.items():
-            written, rows, versions = table.take_written(), table.rows, table.versions
-            if since and written is not None:
-                self.gone += [(name, key) for key in written if key not in rows]
-                rows = {key: rows[key] for key in written if key in rows}
-                versions = {key: versions[key] for key in rows}
-                self._tables.append((name, rows, versions, frozenset(table.by_turns.intersection(rows))))
-            else:
-                self.cleared.append(name)
-                self._tables.append((name, dict(rows), dict(versions), frozenset(table.by_turns)))
-
-    def rows(self) -> Iterator[SavedRow]:
-        """The rows that are not in the snapshot before."""
-        encode = msgspec.json.Encoder().encode
-        for name, rows, versions, by_turns in self._tables:
-            for key, row in rows.items():
-                yield name, key, versions[key], key in by_turns, encode(row)
+        self.places = take(fold.context, whole=not since)
 
     def save(self, store: Store) -> None:
         """Encodes and writes it."""
-        store.save_snapshot(
-            self.offset, self.encode_state(), self.rows(), self.gone, self.cleared if self.since else None
-        )
+        store.save_snapshot(self.offset, self.encode_state(), self.places)
+        if self.base:
+            store.keep_base(self.at_us)
 
 
 class Snapshots:
@@ -74,15 +58,15 @@ class Snapshots:
     def saving(self) -> bool:
         return self._cut is not None
 
-    def keep(self) -> None:
+    def keep(self, *, base: bool = False) -> None:
         """Saves the present state now; the log is to be durable up to here, and nothing to be under way."""
-        cut = Cut(self.declared, self.fold, self.at)
+        cut = Cut(self.declared, self.fold, self.at, base=base)
         cut.save(self.store)
         self.at = cut.offset
 
-    def begin(self) -> None:
+    def begin(self, *, base: bool = False) -> None:
         """Takes a cut, to be written as soon as `go_on` finds that the log is durable up to it."""
-        self._cut = Cut(self.declared, self.fold, self.at)
+        self._cut = Cut(self.declared, self.fold, self.at, base=base)
 
     def go_on(self, durable: int, done: Callable[[], None]) -> None:
         """Writes the cut that waits, beside the loop, if it may; `done` is called in the loop when it has been."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,33 +10,25 @@ import msgspec
 from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
 from extrovert.context.shards import Border
-from extrovert.core.errors import PermanentError, TransientError, TurnError
-from extrovert.core.ids import canonical
-from extrovert.core.log import (
-    Answered,
-    AskSent,
-    Attempted,
-    Dead,
-    Decided,
-    Emit,
-    Ended,
-    Failed,
-    Intent,
-    Wake,
-    Write,
-)
-from extrovert.core.time import span_us
+from extrovert.core.errors import PermanentError, TurnError
+from extrovert.core.log import Answered, AskSent, Attempted, Usage
+from extrovert.engine.admitting import Admitting
+from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
+from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
-from extrovert.turns.attempt import Attempt, Question
-from extrovert.turns.ledger import named, newer, notes
-from extrovert.turns.request import Answer, Refusal
-from extrovert.turns.running import Running
+from extrovert.turns.asking import emitted, sent
+from extrovert.turns.attempt import Attempt
+from extrovert.turns.home import home
+from extrovert.turns.ledger import named, newer
+from extrovert.turns.mail import mail_for
+from extrovert.turns.request import Place, Question, Refusal, Reply
+from extrovert.turns.running import HOLD, Running
 from extrovert.turns.scope import TurnScope
-from extrovert.turns.turn import Place, Turn
+from extrovert.turns.turn import Turn
+from extrovert.turns.waits import Approval
 
 __all__ = ["Turning"]
 
-NONE = msgspec.Raw(b"null")
 MOST_TURNS = 1_000
 """How many turns one step begins before the host may see to sources, effects and signals again."""
 
@@ -54,6 +46,8 @@ class Turning:
         self.reruns = 0
         self.more = False
         self._room = 0
+        self._admitting = Admitting(shard)
+        self._bounds = Bounds(shard)
 
     # ---- driven by the host
 
@@ -66,36 +60,53 @@ class Turning:
         self._room = MOST_TURNS
         self.more = True
         while self.more and self._room > 0:
+            for turn in self._bounds.overdue():
+                self._bound(turn, "its deadline has passed", [])
             if self.stale or self.fold.context.touched:
                 self._recheck()
             if self.retrying:
                 self._retry()
-            self.more = self._admit()
+            if self.fold.mail.came:
+                self._take_mail()
+            self.more = self._admit() or bool(self.fold.mail.came)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a turn to be looked at soon."""
+        return self.more or bool(self.stale) or bool(self.fold.context.touched)
 
     def next_us(self) -> int | None:
         """The earliest time at which `step` has something to do that is known now; None: nothing is."""
         if self.more:
             return self.shard.now_us
-        moments = [book.next_us() for book in self.fold.books.values()]
-        moments.append(self.fold.context.next_us())
+        moments = [self._admitting.next_us(), self._bounds.next_us(), self.fold.context.next_us()]
         if self.stale:
             moments += [turn.checked_us + self.options.recheck_us for turn in self.stale]
         if self.retrying:
             moments += [turn.retry_at_us for turn in self.retrying]
         return min((moment for moment in moments if moment is not None), default=None)
 
-    def answered(self, call: Call, answer: msgspec.Raw) -> None:
-        """The answer to `call` came; one that nobody waits for any more is dropped."""
-        turn = self.fold.running.get(call.turn)
-        if turn is None or call.place not in turn.calls:
+    def answered(self, call: Call, reply: Reply) -> None:
+        """The answer to `call` came."""
+        self.answer(call.turn, call.place, reply.answer, reply.usage)
+
+    def answer(self, name: str, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
+        """What the turn of this name asked has its answer; one that nobody waits for any more is dropped."""
+        turn = self.fold.running.get(name)
+        if turn is None or place not in turn.calls:
             return
-        shard = self.shard
-        body = Answered(turn.id, call.place[0], call.place[1], answer)
-        shard.log(body, lambda offset: self.fold.answered(body, offset, shard.now_us))
-        if turn.parked is not None:
-            self._resume(turn, turn.parked, turn.answers[call.place])
-        else:
+        self.remember(turn, place, answer, usage)
+        if place[0] == HOLD:
+            self._released(turn, msgspec.json.decode(answer, type=Approval))
+        elif turn.suspended is not None:
+            self._resume(turn, turn.suspended)
+        elif not (turn.positions and turn.calls):  # a guarded turn waits for all that was in flight
             self._attempt(turn, "answered")
+
+    def remember(self, turn: Running, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
+        """Logs an answer; the turn does not go on yet."""
+        body = Answered(turn.id, place[0], place[1], answer, usage)
+        self.shard.log(body, lambda offset: self.fold.answered(body, offset, self.shard.now_us))
 
     def ask_failed(self, call: Call, error: Exception) -> None:
         """`call` ended with an error instead of an answer."""
@@ -108,23 +119,31 @@ class Turning:
     def recover(self) -> None:
         """After a replay: finds out what the running turns read and wait for, and asks again what was in flight."""
         for turn in sorted(self.fold.running.values(), key=lambda turn: turn.order):
+            self._bounds.begin(turn)
             if turn.retry_at_us is not None:
                 self.retrying[turn] = None
-                continue
-            attempt = self._looked(turn)
-            question = None if attempt is None else attempt.question
-            if attempt is not None and question is not None and question.place in turn.calls:
+            elif (said := said_of_hold(turn)) is not None:
+                self._released(turn, said)
+            elif not turn.held:
+                self._recover(turn)
+
+    def _recover(self, turn: Running) -> None:
+        attempt = self._looked(turn)
+        questions = () if attempt is None else attempt.questions
+        if attempt is not None and questions and all(question.place in turn.calls for question in questions):
+            turn.asked = attempt.turn.asked
+            if not turn.positions:
                 turn.watch(attempt.scope.taken)
-                self._park(turn, attempt)
-                sent_us = turn.calls[question.place][1]
-                self._call(turn, question, sent_us)
-                if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
-                    self.stale[turn] = None
-            else:
-                if attempt is not None:
-                    attempt.drop()
-                turn.calls.clear()  # nobody answers these any more: joined later, they would be waited for without end
+            self._park(turn, attempt)
+            for question in questions:
+                self._call(turn, question, turn.calls[question.place][1])
+            if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
                 self.stale[turn] = None
+            return
+        if attempt is not None:
+            attempt.drop()
+        turn.calls.clear()  # nobody answers these any more: joined later, they would be waited for without end
+        self.stale[turn] = None
 
     def _looked(self, turn: Running) -> Attempt | None:
         """An attempt that only looks where it gets to; None where it gets nowhere."""
@@ -167,17 +186,19 @@ class Turning:
 
     def _admit(self) -> bool:
         """Begins the turns that are due; whether there were any."""
-        admitted = False
-        for book in self.fold.books.values():
-            book.release(self.shard.now_us)
-            while book.due and len(book.running) < book.agent.concurrency and self._room > 0:
-                key = book.next_key()
-                if key is None:
-                    break
-                admitted = True
-                self._room -= 1
-                self._attempt(self.fold.begin(book, key, self.shard.now_us), "woken")
-        return admitted
+        before = self._room
+        for turn in self._admitting.begun(self._room):
+            self._room -= 1
+            self._bounds.begin(turn)
+            self._attempt(turn, "woken")
+        return self._room < before
+
+    def _take_mail(self) -> None:
+        """Answers those who wait for an event that has come."""
+        came, self.fold.mail.came = self.fold.mail.came, {}
+        for turn in sorted(came, key=lambda turn: turn.order):
+            while (found := mail_for(turn)) is not None:
+                self.answer(turn.id, *found)
 
     # ---- running an attempt
 
@@ -194,10 +215,10 @@ class Turning:
             self._failed(turn, error)
             return
         if turn.value is None and turn.agent.declines_none:
-            self._end(turn, "gone", "")
+            end(self.shard, turn, "gone", "")
             return
         self.reruns += bool(stale)
-        attempt = self._new_attempt(turn)
+        attempt = self._new_attempt(turn, stale)
         attempt.run()
         self._follow(turn, attempt, why, stale, started)
 
@@ -205,14 +226,14 @@ class Turning:
         if attempt.error is not None:
             attempt.drop()
             self._failed(turn, attempt.error)
-        elif attempt.question is not None:
-            self._wait(turn, attempt, attempt.question, why, stale)
+        elif attempt.questions:
+            self._wait(turn, attempt, why, stale)
             turn.wall_us += self.options.wall_us() - started
         elif self.options.validate and not current(attempt.scope.taken):
             turn.reads = attempt.scope.taken
             self.stale[turn] = None
         else:
-            self._commit(turn, attempt, why, stale, started)
+            commit(self.shard, turn, attempt, why, stale, started)
 
     def _look_at_value(self, turn: Running) -> None:
         """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
@@ -225,8 +246,8 @@ class Turning:
         if turn.value is not None and when is not None and not when(turn.value):
             turn.value = None
 
-    def _new_attempt(self, turn: Running) -> Attempt:
-        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn))
+    def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
+        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))
 
     def _copy(self) -> Copy | None:
         copies = self.fold.context.copies
@@ -236,14 +257,14 @@ class Turning:
         context = self.fold.context
         scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
         if context.strict_shards:
-            scope.border = Border(scope.label, self.fold.home(turn))
+            scope.border = Border(scope.label, home(self.fold, turn))
         if turn.agent.source == "view" and self.options.validate:
             scope.look(context.views[turn.agent.on], turn.key)
         elif turn.agent.source == "table" and self.options.validate:
             scope.look(context.tables[turn.agent.on], turn.key)
         return scope
 
-    def _new_turn(self, turn: Running) -> Any:
+    def _new_turn(self, turn: Running, stale: Sequence[str]) -> Any:
         def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
             return Turn(
                 turn.id,
@@ -255,37 +276,38 @@ class Turning:
                 seed=self.options.seed,
                 answers=turn.answers,
                 refusals=refusals,
+                changes=tuple(dict.fromkeys((*turn.changes, *stale))),
+                clock_us=self.shard.now_us,
+                positions=turn.positions,
             )
 
         return new
 
-    def _resume(self, turn: Running, attempt: Attempt, answer: Answer) -> None:
+    def _resume(self, turn: Running, attempt: Attempt) -> None:
         started = self.options.wall_us()
         attempt.scope.copy = self._copy()
-        attempt.resume(answer)
+        attempt.resume()
         turn.attempt += 1
         self._follow(turn, attempt, "answered", [], started)
 
     def _park(self, turn: Running, attempt: Attempt) -> None:
         if self.options.validate:
             attempt.drop()
-            turn.parked = None
+            turn.suspended = None
         else:
-            turn.parked = attempt
+            turn.suspended = attempt
 
     # ---- how an attempt ends
 
-    def _wait(self, turn: Running, attempt: Attempt, question: Question, why: str, stale: list[str]) -> None:
-        """The attempt waits for an answer: it joins the call in flight that asks the same, or sends its own."""
-        shard, place = self.shard, question.place
-        joins = place in turn.calls
-        if stale and not joins and turn.reruns >= turn.agent.max_reruns:
+    def _wait(self, turn: Running, attempt: Attempt, why: str, stale: list[str]) -> None:
+        """The attempt waits for answers: it joins the calls in flight that ask the same, and sends its own."""
+        shard, asked = self.shard, {question.place: question for question in attempt.questions}
+        new = [question for place, question in asked.items() if place not in turn.calls]
+        if stale and new and self._bounds.reached(turn):
             attempt.drop()
-            self._end(turn, "contended", f"what it read changed in {turn.reruns} runs; the last change: {stale[0]}")
+            self._bound(turn, f"what it read changed in {turn.reruns} runs; the last change: {stale[0]}", stale)
             return
-        request = question.request
-        sent = AskSent(place[0], place[1], request.model, msgspec.Raw(request.about_json), request.kind)
-        others = [other for other in turn.calls if other != place]
+        gone = [place for place in turn.calls if place not in asked]
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
@@ -293,106 +315,82 @@ class Turning:
             attempt=turn.attempt,
             why=why,
             changed=stale,
-            asks=[] if joins else [sent],
-            joined=[place[0]] if joins else [],
-            cancelled=[other[0] for other in others],
+            asks=[sent(question) for question in new],
+            joined=[place[0] for place in asked if place in turn.calls],
+            cancelled=[place[0] for place in gone],
             refused=attempt.refused,
-            saved=len(attempt.turn.used) + int(joins) if stale else 0,
+            saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
+            emits=[emit for question in new if (emit := emitted(question)) is not None],
+            positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
-        shard.log(body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
-        shard.cancelled.extend((turn.id, other) for other in others)
-        if self.options.validate:
+        if new or gone or stale or body.refused:
+            log_emitting(shard, body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
+        else:
+            turn.attempt -= 1  # one of several answers: nothing has come of it yet
+        shard.cancelled.extend((turn.id, place) for place in gone)
+        turn.asked = attempt.turn.asked
+        if self.options.validate and not turn.positions:
             turn.watch(attempt.scope.taken)
         self._park(turn, attempt)
-        if not joins:
+        for question in new:
             self._call(turn, question, shard.now_us)
+            if question.request.kind == "next":
+                self.fold.mail.came[turn] = None  # for what has come since an earlier wait
 
     def _call(self, turn: Running, question: Question, sent_us: int) -> None:
         self.shard.calls.append(Call(turn.id, turn.agent.name, turn.key, question.place, question.request, sent_us))
 
-    def _commit(self, turn: Running, attempt: Attempt, why: str, stale: list[str], started: int) -> None:
-        shard, scope, seen = self.shard, attempt.scope, attempt.turn
-        body = Decided(
+    def _bound(self, turn: Running, cause: str, stale: list[str]) -> None:
+        """The world has disturbed the turn too often, or for too long: what its agent declares happens."""
+        conflict = turn.agent.on_conflict
+        if conflict == "contended":
+            end(self.shard, turn, "contended", cause)
+        elif conflict == "drop":
+            end(self.shard, turn, "dropped", cause)
+        else:
+            self._stand_still(turn, hold_asked(turn, cause) if conflict == "hold" else None, stale)
+
+    def _stand_still(self, turn: Running, hold: AskSent | None, stale: list[str]) -> None:
+        """From now on no change disturbs the turn: it is guarded, or, with `hold`, waits for a person."""
+        shard = self.shard
+        gone = [] if hold is None else list(turn.calls)
+        body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
             key=turn.key,
-            wake=self._wake_seen(turn),
             attempt=turn.attempt,
-            why=why,
-            reads=notes(scope.taken),
+            why="changed" if stale else "late",
             changed=stale,
-            trail=turn.trail,
-            answers=[answer.offset for answer in seen.used],
-            writes=[
-                Write(table, key, NONE if row is None else msgspec.Raw(canonical(row)))
-                for table, rows in scope.writes.items()
-                for key, row in rows.items()
-            ],
-            emits=[
-                Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event)), due_us)
-                for stream, event, due_us in seen.emitted
-            ],
-            effects=[Intent(slot, name, msgspec.Raw(args)) for slot, (name, args) in enumerate(seen.intended)],
-            refused=attempt.refused,
-            saved=len(seen.used) if stale else 0,
-            age_us=shard.now_us - (self.options.heard_us(shard.now_us) if scope.copy is None else scope.copy.at_us),
+            asks=[] if hold is None else [hold],
+            cancelled=[place[0] for place in gone],
+            wake=None if turn.trail else turn.wake,
+            positions=turn.asked if hold is None else [],
         )
-        self._cancel_calls(turn)
-        offset = self.fold.end
-        failures: list[tuple[int, str]] = shard.log(
-            body,
-            lambda offset: self.fold.decided(body, offset, shard.now_us),
-            count=1 + len(body.emits),
-            about=(turn.id, turn.agent.name, str(turn.key)),
-            since_us=started - turn.wall_us,
-        )
-        for place, cause in failures:
-            emit = body.emits[place]
-            shard.bury(Dead(emit.to, cause, raw=bytes(emit.data).decode(), event=offset + 1 + place))
+        shard.log(body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
+        shard.cancelled.extend((turn.id, place) for place in gone)
+        turn.watch({})
+        self.stale.pop(turn, None)
+        if not turn.calls:
+            self._attempt(turn, "answered")
 
-    def _wake_seen(self, turn: Running) -> Wake:
-        """The turn's wake, with the digest of what the turn saw there."""
-        if turn.agent.source == "stream":
-            return turn.wake
-        return turn.wake.but(digest=self.fold.books[turn.agent.name].digest(turn.value, turn.version))
-
-    def _cancel_calls(self, turn: Running) -> None:
-        self.shard.cancelled.extend((turn.id, place) for place in turn.calls)
+    def _released(self, turn: Running, said: Approval) -> None:
+        """A person has said whether a turn that was held may go on."""
+        if said.granted:
+            self._bounds.begin(turn)
+            self._attempt(turn, "released")
+        else:
+            end(self.shard, turn, "dropped", f"held, and denied by {said.by or 'nobody'}: {said.note}")
 
     def _failed(self, turn: Running, error: Exception) -> None:
         """An attempt raised: it is tried again after a while, or the wake goes to the dead letters."""
-        agent, cause = turn.agent, f"{type(error).__name__}: {error}"
-        final = isinstance(error, PermanentError | TurnError) or turn.failures + 1 >= agent.max_tries
-        if final:
-            self._end(turn, "failed", cause)
+        cause = f"{type(error).__name__}: {error}"
+        if (
+            isinstance(error, PermanentError | TurnError)
+            or turn.failures + 1 >= turn.agent.max_tries
+            or self._bounds.late(turn)
+        ):
+            end(self.shard, turn, "failed", cause)
             return
-        wait_us = span_us(agent.retry_after) * 2**turn.failures
-        if isinstance(error, TransientError) and error.retry_after_s is not None:
-            wait_us = span_us(error.retry_after_s)
-        shard = self.shard
-        self._cancel_calls(turn)
-        body = Failed(
-            turn=turn.id,
-            agent=agent.name,
-            key=turn.key,
-            attempt=turn.attempt,
-            cause=cause,
-            retry_at_us=shard.now_us + wait_us,
-            wake=None if turn.trail else turn.wake,
-        )
-        turn.watch({})
-        turn.parked = None
         self.retrying[turn] = None
-        shard.log(body, lambda offset: self.fold.failed(body, offset, shard.now_us))
-
-    def _end(self, turn: Running, outcome: str, cause: str) -> None:
-        """Ends a turn without a decision; where somebody should know, with a dead letter."""
-        shard, agent = self.shard, turn.agent
-        self._cancel_calls(turn)
-        body = Ended(turn.id, agent.name, turn.key, outcome, self._wake_seen(turn), turn.attempt, turn.trail, cause)
-        about = (turn.id, agent.name, str(turn.key))
-        shard.log(body, lambda offset: self.fold.ended(body, offset, shard.now_us), about=about)
-        if outcome != "gone":
-            why, events = f"{outcome}: {cause}", self.fold.derived_events(turn)
-            shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))
+        fail(self.shard, turn, cause, error)

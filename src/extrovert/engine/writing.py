@@ -27,6 +27,7 @@ class Writing:
         self.before_write: Callable[[], None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="extrovert-log")
         self._write: asyncio.Future[None] | None = None
+        self._beside: asyncio.Future[bool] | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
@@ -64,6 +65,18 @@ class Writing:
 
         self._write.add_done_callback(finished)
 
+    def beside(self, work: Callable[[], bool], done: Callable[[bool], None]) -> None:
+        """Does `work` on the log between two writes, in the thread that writes it; `done` with what it returned."""
+        self._beside = asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+        def finished(found: asyncio.Future[bool]) -> None:
+            self._beside = None
+            if (failure := found.exception()) is not None:
+                self.failure = failure
+            done(failure is None and found.result())
+
+        self._beside.add_done_callback(finished)
+
     async def wait_for(self, offset: int) -> None:
         """Returns when everything up to `offset` is durable. Raises what made that impossible."""
         if self.failure is not None:
@@ -75,8 +88,9 @@ class Writing:
 
     async def close(self) -> None:
         """Makes everything durable and ends the thread."""
-        if self._write is not None:
-            await asyncio.wait([self._write])
+        under_way = [one for one in (self._write, self._beside) if one is not None]
+        if under_way:
+            await asyncio.wait(under_way)
         if self.failure is None:
             self.flush()
         self._thread.shutdown()

@@ -7,8 +7,6 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from extrovert.context.live import LiveContext
 from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
@@ -41,8 +39,8 @@ class Part(Record):
 
 
 def relations(context: LiveContext) -> list[Relation]:
-    """What can be named. A view that has the name of a table is hidden by it."""
-    found = {name: _view(state) for name, state in context.views.items()}
+    """What can be named. A view that makes rows is the table that it makes."""
+    found = {name: _view(state) for name, state in context.views.items() if state.made is None}
     found |= {name: _table(state) for name, state in context.tables.items()}
     return [found[name] for name in sorted(found)]
 
@@ -100,7 +98,7 @@ def _view(state: ViewState) -> Relation:
     record = _record_of(state.declared.function)
     columns = [column("value", _returned(state.declared.function))] if record is None else list(columns_of(record))
     name = "_key" if any(one.name == "key" for one in columns) else "key"
-    key = next(column(name, one.type) for one in msgspec.structs.fields(over.record) if one.name == over.key)
+    key = column(name, over.key_type)
     whole = record is None or bool(record.__struct_config__.array_like)
     return Relation(state.name, [key, *columns], "view", whole)
 

@@ -1,25 +1,27 @@
 """Snapshots in an SQLite file of their own, beside the log, so that writing one holds up no append.
 
-A snapshot is a state and the rows of all tables. The next one writes only the rows that have changed. One transaction
-each: a crash leaves the one before.
+A snapshot is a state and rows by place: those of tables, their history, the keys of views. The next one writes only the
+rows that have changed. One transaction each: a crash leaves the one before.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from time import sleep
-from typing import Any
 
-from extrovert.core.ports import SavedRow
+from extrovert.core.ports import SavedPlace, SavedRow
 
 __all__ = ["SnapshotFile"]
 
-FORMAT = 1
+FORMAT = 2
 CHUNK = 256
 """So many rows are encoded and written at once; between two chunks, other threads go on."""
+
+PAGES = 256
+"""So many pages are copied at once."""
 
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
@@ -59,26 +61,24 @@ class SnapshotFile:
         if not known:
             self._connection.executescript(_SCHEMA)
 
-    def save(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
-        """Writes a snapshot over the one before: clears tables (None: all), takes out what is gone, puts in `rows`."""
+    def save(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
+        """Writes a snapshot over the one before."""
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
-            if cleared is None:
-                run.execute("DELETE FROM rows")
-            run.executemany("DELETE FROM rows WHERE place = ?", [(place,) for place in cleared or ()])
-            run.executemany("DELETE FROM rows WHERE place = ? AND key = ?", gone)
-            waiting = iter(rows)
-            while chunk := list(islice(waiting, CHUNK)):
-                run.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", chunk)
-                sleep(0)
+            named = {place.place for place in places}
+            cleared = [place.place for place in places if place.whole] + [
+                one for one in self._places() if one not in named
+            ]
+            run.executemany("DELETE FROM rows WHERE place = ?", [(place,) for place in cleared])
+            for place, _, gone, rows in places:
+                run.executemany("DELETE FROM rows WHERE place = ? AND key = ?", [(place, key) for key in gone])
+                waiting = iter(rows)
+                while chunk := list(islice(waiting, CHUNK)):
+                    run.executemany(
+                        "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", [(place, *row) for row in chunk]
+                    )
+                    sleep(0)
             run.execute("DELETE FROM snapshots")
             run.execute("INSERT INTO snapshots VALUES (?, ?)", (offset, state))
             run.execute("COMMIT")
@@ -86,9 +86,25 @@ class SnapshotFile:
             run.execute("ROLLBACK")
             raise
 
+    def _places(self) -> Iterator[str]:
+        """The places that have rows, found without a look at each of these."""
+        last = ""
+        query = "SELECT place FROM rows WHERE place > ? ORDER BY place LIMIT 1"
+        while (found := self._connection.execute(query, (last,)).fetchone()) is not None:
+            (last,) = found
+            yield last
+
     def load(self) -> tuple[int, bytes] | None:
         """The state and the offset before which all is in it."""
         return self._connection.execute("SELECT offset, state FROM snapshots").fetchone()
+
+    def drop(self) -> None:
+        """Takes the snapshot away. Its rows go with the next one, which is whole."""
+        self._connection.execute("DELETE FROM snapshots")
+
+    def copy_to(self, other: SnapshotFile) -> None:
+        """Makes `other` a copy of this one, some pages at a time, so that the other threads go on."""
+        self._connection.backup(other._connection, pages=PAGES)
 
     def size(self) -> tuple[int, int] | None:
         """The offset of the snapshot, and the bytes of the file."""
@@ -99,10 +115,8 @@ class SnapshotFile:
         return None if found is None else (found[0], pages * page)
 
     def rows(self, place: str) -> Iterator[SavedRow]:
-        """The rows of one table."""
-        yield from self._connection.execute(
-            "SELECT place, key, version, by_turn, row FROM rows WHERE place = ?", (place,)
-        )
+        """The rows of one place."""
+        return self._connection.execute("SELECT key, version, by_turn, row FROM rows WHERE place = ?", (place,))
 
     def close(self) -> None:
         self._connection.close()

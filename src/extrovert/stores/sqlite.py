@@ -7,7 +7,7 @@ is documented in `docs/log.md`, so that other programs can read it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from extrovert.core.errors import CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedRow
+from extrovert.core.ports import Base, SavedPlace, SavedRow
+from extrovert.stores.bases import Bases
 from extrovert.stores.snapshots import SnapshotFile
 
 __all__ = ["Durability", "SqliteStore"]
@@ -24,8 +25,8 @@ Durability = Literal["fsync", "os"]
 
 FORMAT = "1"
 SNAPSHOT = "snapshot.sqlite"
-BLOCKS = (128, 16, 1)
-"""How many rows one statement inserts. SQLite may be built to take as few as 999 parameters."""
+BLOCK = 128
+"""How many rows one statement inserts at most. SQLite may be built to take as few as 999 parameters."""
 
 _SCHEMA = """
 BEGIN IMMEDIATE;
@@ -39,6 +40,16 @@ CREATE TABLE IF NOT EXISTS turns (
 );
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+BEGINS = "log_begins"
+_TAKEN_UP = """
+WITH gone AS (
+    SELECT offset, json_extract(CAST(body AS TEXT), '$.letter') AS letter FROM log
+    WHERE kind = 'retried' AND offset < ?1
+)
+DELETE FROM log WHERE offset IN (SELECT offset FROM gone UNION SELECT letter FROM gone)
+"""
+"""A dead letter and the note that it was taken up go together, so that those that wait can be counted."""
 
 
 class SqliteStore:
@@ -99,15 +110,12 @@ class SqliteStore:
             raise
 
     def _insert(self, into: str, rows: list[tuple[Any, ...]]) -> None:
-        """Inserts rows, many with one statement: after each statement, this thread has to wait for the interpreter."""
-        done = 0
-        for block in BLOCKS:
-            upto = len(rows) - (len(rows) - done) % block
-            if upto > done:
-                places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * block)
-                blocks = [list(chain.from_iterable(rows[at : at + block])) for at in range(done, upto, block)]
-                self._connection.executemany(into + places, blocks)
-                done = upto
+        """Inserts rows with as few statements as can be: after each, this thread waits milliseconds for the interpreter
+        while the loop is busy, and the loop in the end for it."""
+        for at in range(0, len(rows), BLOCK):
+            block = rows[at : at + BLOCK]
+            places = ", ".join(["(" + ", ".join("?" * len(rows[0])) + ")"] * len(block))
+            self._connection.execute(into + places, list(chain.from_iterable(block)))
 
     def entries(self, since: int = 0) -> Iterator[Entry]:
         found = self._connection.execute(
@@ -179,28 +187,63 @@ class SqliteStore:
     def _snapshots(self) -> SnapshotFile:
         return SnapshotFile(None if self.path is None else self.path.with_name(SNAPSHOT))
 
-    def save_snapshot(
-        self,
-        offset: int,
-        state: bytes,
-        rows: Iterable[SavedRow],
-        gone: Iterable[tuple[str, Any]],
-        cleared: Sequence[str] | None,
-    ) -> None:
-        self._snapshots.save(offset, state, rows, gone, cleared)
+    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
+        self._snapshots.save(offset, state, places)
 
     def load_snapshot(self) -> tuple[int, bytes] | None:
         return self._snapshots.load()
 
-    def snapshot_rows(self, table: str) -> Iterator[SavedRow]:
-        return self._snapshots.rows(table)
+    def drop_snapshot(self) -> None:
+        self._snapshots.drop()
+
+    def snapshot_rows(self, place: str) -> Iterator[SavedRow]:
+        return self._snapshots.rows(place)
+
+    @cached_property
+    def _bases(self) -> Bases:
+        return Bases(None if self.path is None else self.path.parent)
+
+    def keep_base(self, at_us: int) -> None:
+        self._bases.keep(self._snapshots, at_us)
+
+    def bases(self) -> list[Base]:
+        return self._bases.all()
+
+    def open_base(self, base: Base) -> SnapshotFile:
+        return self._bases.open(base)
+
+    def drop_base(self, base: Base) -> None:
+        self._bases.drop(base)
+
+    def begins(self) -> int:
+        return int(self.meta(BEGINS) or 1)
+
+    def forget(self, before: int, limit: int) -> bool:
+        run = self._connection.execute
+        (last,) = run("SELECT coalesce(max(offset), 1) FROM log").fetchone()
+        before = min(before, last)
+        query = "SELECT offset FROM log WHERE offset < ? AND kind NOT IN ('dead', 'retried') ORDER BY offset LIMIT ?"
+        found = [offset for (offset,) in run(query, (before, limit))]
+        run("BEGIN IMMEDIATE")
+        try:
+            if before > self.begins():
+                self.set_meta(BEGINS, str(before))
+            self._connection.executemany("DELETE FROM log WHERE offset = ?", [(offset,) for offset in found])
+            self._connection.executemany("DELETE FROM turns WHERE offset = ?", [(offset,) for offset in found])
+            if len(found) < limit:
+                run(_TAKEN_UP, (before,))
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
+        return len(found) == limit
 
     def tempo(self, since_us: int) -> list[tuple[str, int, int]]:
         """What was logged from this engine time on: (kind, entries, offsets that they took), by kind.
 
         Times grow with offsets, so that the first one is found by halving, without an index.
         """
-        low, high = 1, self.end()
+        low, high = min(self.begins(), self.end()), self.end()
         while low < high:
             middle = (low + high) // 2
             (at_us,) = self._connection.execute(

@@ -13,15 +13,19 @@ import msgspec
 from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
+from extrovert.engine.approving import decide, pending_approvals
 from extrovert.engine.loop import Engine
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.protocol import (
+    Approvals,
+    Decide,
     Done,
     GetRow,
     Inspect,
+    ListApprovals,
     ListRelations,
     ListRows,
     ListTables,
@@ -66,22 +70,37 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
                 return [Retaken(retry(engine, store, offsets))]
             finally:
                 store.close()
+        case Decide(name, said):
+            engine.shard.advance(engine.clock.now_us())
+            return [Approvals([decide(engine, name, said)])]
+        case _:
+            return _looked(engine, request)
+
+
+def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
+    """The answer to a request that changes nothing."""
+    match request:
         case ListTables():
             context = engine.shard.fold.context
             return [Tables([*map(_about, context.tables.values())], [*map(_about_view, context.views.values())])]
         case ListRows(name, limit):
             state = _state(engine, name)
-            return _rows(state, _first(_present(state), limit), _first(_quarantined(state), limit))
+            wrong = _quarantined(engine, state)
+            return _rows(state, _first(_present(state), limit), _first(wrong, limit), wrong)
         case GetRow(name, text):
             state = _state(engine, name)
             key = _key(state.table if isinstance(state, ViewState) else state, text)
-            return _rows(state, *([key] if key in found else [] for found in (_present(state), _quarantined(state))))
+            wrong = _quarantined(engine, state)
+            keys = [one for one in dict.fromkeys((key, text)) if one in wrong]
+            return _rows(state, [key] if key in _present(state) else [], keys, wrong)
         case ListRelations():
             return [Relations(relations(engine.shard.fold.context))]
         case ReadRelations(names):
             return _pages(engine, names)
         case Inspect():
             return [gauge(engine)]
+        case ListApprovals():
+            return [Approvals(pending_approvals(engine.shard.fold))]
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 
@@ -99,8 +118,10 @@ def _present(state: TableState | ViewState) -> dict[Any, Any]:
     return state.rows if isinstance(state, TableState) else state.values
 
 
-def _quarantined(state: TableState | ViewState) -> dict[Any, str]:
-    return {} if isinstance(state, TableState) else state.quarantine
+def _quarantined(engine: Engine, state: TableState | ViewState) -> dict[Any, str]:
+    """Where there is no value because something is wrong; of a table that a view makes, in that view."""
+    view = state if isinstance(state, ViewState) else engine.shard.fold.context.views.get(state.name)
+    return {} if view is None else view.quarantined()
 
 
 def _first(found: dict[Any, Any], limit: int | None) -> list[Any]:
@@ -109,29 +130,30 @@ def _first(found: dict[Any, Any], limit: int | None) -> list[Any]:
 
 
 def _about_view(state: ViewState) -> ViewInfo:
-    return ViewInfo(state.name, state.declared.over, len(state.values), len(state.quarantine))
+    return ViewInfo(state.name, state.declared.over, len(state.values), len(state.quarantined()))
 
 
 def _about(state: TableState) -> TableInfo:
     table = state.declared
     by_turns = "turns" if not table.fed else f"source, turns ({', '.join(sorted(table.turns_own))})"
-    written_by = "source" if table.fed and not table.turns_own else by_turns
+    written_by = table.made_by.replace("`", "") or ("source" if table.fed and not table.turns_own else by_turns)
     return TableInfo(table.name, table.key, len(state.rows), table.stream, written_by)
 
 
 def _key(state: TableState, text: str) -> Any:
     """A key as the table has it: its keys are text, or whole numbers."""
     table = state.declared
-    kind = next(field.type for field in msgspec.structs.fields(table.record) if field.name == table.key)
     try:
-        return msgspec.convert(text, kind, strict=False)
+        return msgspec.convert(text, table.key_type, strict=False)
     except msgspec.ValidationError as error:
         raise DeclarationError(f"`{text}` is no key of table `{table.name}`: `{table.key}`: {error}.") from error
 
 
-def _rows(state: TableState | ViewState, keys: list[Any], quarantined: list[Any]) -> Iterator[Reply]:
+def _rows(
+    state: TableState | ViewState, keys: list[Any], quarantined: list[Any], causes: dict[Any, str]
+) -> Iterator[Reply]:
     """What is present at `keys`, then who is quarantined; it is taken now, and encoded when it is told."""
-    rows, causes = _present(state), _quarantined(state)
+    rows = _present(state)
     present = [(key, state.versions[key], rows[key], "") for key in keys]
     present += [(key, 0, None, causes[key]) for key in quarantined]
     done = Done(len(rows), len(causes))

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
+from extrovert.surfaces.approving import approvals, approve, deny
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
@@ -112,6 +113,9 @@ for name, function in {
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
+    "approvals": approvals,
+    "approve": approve,
+    "deny": deny,
     "dead-letters": dead_letters,
     "inspect": inspect_engine,
 }.items():

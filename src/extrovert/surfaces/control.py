@@ -17,6 +17,7 @@ from extrovert.engine.loop import Engine
 from extrovert.surfaces.answering import answer
 from extrovert.surfaces.protocol import (
     VERSION,
+    Decide,
     Hello,
     Refused,
     Reply,
@@ -95,7 +96,7 @@ class Control:
         return replies
 
     def _broken(self, request: Request, error: Exception) -> None:
-        if isinstance(request, Take | Retry):
+        if isinstance(request, Take | Retry | Decide):
             self.failure, self.closing = error, True
             self.engine.stop()
 

@@ -39,7 +39,8 @@ class EngineGauge(Record):
 class LogGauge(Record):
     """The log: its file's size, its snapshot, and what was logged in the minute before `until`, by kind of entry.
 
-    `recently` has the entries and `events` the events of that minute; `dead_letters` those that wait.
+    `recently` has the entries and `events` the events of that minute; `dead_letters` those that wait. `begins` is the
+    offset from which on the log is kept, `bases` how many earlier snapshots are kept with it.
     """
 
     bytes: int
@@ -50,6 +51,9 @@ class LogGauge(Record):
     snapshot_offset: int | None = None
     snapshot_bytes: int | None = None
     snapshot_at: datetime | None = None
+    begins: int = 1
+    begins_at: datetime | None = None
+    bases: int = 0
 
 
 class IndexGauge(Record):

@@ -61,6 +61,8 @@ def gauge_log(data: Path, now_us: int | None) -> LogGauge:
         found = store.tempo(until_us - MINUTE_US)
         snapshot = store.snapshot_size()
         before = None if snapshot is None else store.at(snapshot[0] - 1)
+        begins = store.begins()
+        first = None if begins == 1 else store.at(begins)
         return LogGauge(
             bytes=size,
             dead_letters=store.dead_waiting(),
@@ -70,6 +72,9 @@ def gauge_log(data: Path, now_us: int | None) -> LogGauge:
             snapshot_offset=None if snapshot is None else snapshot[0] - 1,
             snapshot_bytes=None if snapshot is None else snapshot[1],
             snapshot_at=None if before is None else from_us(before.at_us),
+            begins=begins,
+            begins_at=None if first is None else from_us(first.at_us),
+            bases=len(store.bases()),
         )
     finally:
         store.close()
@@ -98,7 +103,7 @@ def _table(state: TableState) -> TableGauge:
 
 
 def _view(state: ViewState) -> ViewGauge:
-    return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantine), view_bytes(state))
+    return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantined()), view_bytes(state))
 
 
 def _agent(engine: Engine, book: WakeBook) -> AgentGauge:

@@ -85,6 +85,9 @@ def _show_log(out: Console, found: Gauges, log: LogGauge) -> None:
         age = span(max(0, _since_us(found, log.snapshot_at)))
         snapshot = f"snapshot of {_size(log.snapshot_bytes or 0)}, {age} old, {to_read:,} offsets since"
     out.print(f"Log: {_size(log.bytes)}; {snapshot}", soft_wrap=True)
+    if log.begins_at is not None:
+        kept = span(max(0, _since_us(found, log.begins_at)))
+        out.print(f"Kept: the last {kept}, from offset {log.begins:,} on, and {log.bases} bases", soft_wrap=True)
     of = "In the last minute" if found.engine.pid is not None else f"In the minute before {moment(log.until)} UTC"
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in log.recently.items()) or "none"
     out.print(f"{of}: {log.events:,} events ({log.events / 60:,.1f} a second); entries: {kinds}", soft_wrap=True)

@@ -31,7 +31,7 @@ def tables(
 
     What is shown is durable, whether the app runs or not. A row's version is the offset of the change that wrote it.
     A view's rows are its values. A key for which the view raised is in quarantine, shown with the cause, until
-    something changes that it read.
+    something changes that it read. What is wrong with rows that a view makes is shown with these.
 
     With --json, one object a line: for tables table, key (the field), rows, stream and written_by, for views view,
     over, values and quarantined; for rows key, version and row, and for a key in quarantine cause.

@@ -12,15 +12,20 @@ from typing import Any
 import msgspec
 
 from extrovert.core.record import Record
+from extrovert.engine.approving import PendingApproval
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.turns.waits import Approval
 
 __all__ = [
     "VERSION",
+    "Approvals",
+    "Decide",
     "Done",
     "GetRow",
     "Hello",
     "Inspect",
+    "ListApprovals",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -101,6 +106,17 @@ class Retry(Record, tag="retry"):
     letters: list[int] = []
 
 
+class ListApprovals(Record, tag="approvals"):
+    """What do turns ask of persons?"""
+
+
+class Decide(Record, tag="decide"):
+    """A person's answer to what the turn of this name asks: an id of `Approvals`, a turn, or `agent:key`."""
+
+    name: str
+    answer: Approval
+
+
 class Welcome(Record, tag="welcome"):
     """The answer to hello: who is there. `app` is where the app is declared, `name` what it calls itself."""
 
@@ -124,7 +140,7 @@ class Taken(Record, tag="taken"):
 class TableInfo(Record):
     """A table: the field that is its key, how many rows, the stream that it folds, and the fields that turns write.
 
-    `written_by` is source, turns, or both.
+    `written_by` is source, turns, or both, or names the window or view that makes the rows.
     """
 
     table: str
@@ -195,6 +211,12 @@ class Retaken(Record, tag="retaken"):
     letters: list[tuple[int, str]]
 
 
+class Approvals(Record, tag="waiting"):
+    """What waits for a person; after `Decide`, what was decided."""
+
+    waiting: list[PendingApproval]
+
+
 class Refused(Record, tag="refused"):
     """The request was not done. `whose` says who must act: `developer` (a declaration, a name), `anyone`, or `wait`."""
 
@@ -202,8 +224,20 @@ class Refused(Record, tag="refused"):
     message: str
 
 
-Request = Hello | Take | ListTables | ListRows | GetRow | ListRelations | ReadRelations | Inspect | Retry
-Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Refused
+Request = (
+    Hello
+    | Take
+    | ListTables
+    | ListRows
+    | GetRow
+    | ListRelations
+    | ReadRelations
+    | Inspect
+    | Retry
+    | ListApprovals
+    | Decide
+)
+Reply = Welcome | Taken | Tables | Rows | Done | Relations | Page | Seen | Gauges | Retaken | Approvals | Refused
 
 request_of: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 reply_of: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from extrovert.core.errors import DeclarationError
-from extrovert.core.log import Dead, Decided, Ended, Events, Retried
+from extrovert.core.log import Attempted, Dead, Decided, Ended, Events, Retried
 from extrovert.core.record import Record
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ __all__ = ["Letter", "letters", "raw_of", "retry"]
 
 _dead_or_retried: msgspec.json.Decoder[Dead | Retried] = msgspec.json.Decoder(Dead | Retried)
 _ended: msgspec.json.Decoder[Decided | Ended] = msgspec.json.Decoder(Decided | Ended)
-_events: msgspec.json.Decoder[Events | Decided] = msgspec.json.Decoder(Events | Decided)
+_events: msgspec.json.Decoder[Events | Decided | Attempted] = msgspec.json.Decoder(Events | Decided | Attempted)
 
 
 class Letter(Record):

@@ -1,5 +1,6 @@
-"""What a user's tests need: a world in virtual time."""
+"""What a user's tests need: a world in virtual time, and a model's server that does as it is told."""
 
+from extrovert.testing.model_server import Asked, ModelServer
 from extrovert.testing.world import Decision, World, Written
 
-__all__ = ["Decision", "World", "Written"]
+__all__ = ["Asked", "Decision", "ModelServer", "World", "Written"]

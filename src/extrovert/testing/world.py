@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -18,6 +19,7 @@ from extrovert.core.ids import canonical
 from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote, Retried, is_null
 from extrovert.core.record import Record
 from extrovert.core.time import span_us, to_us
+from extrovert.engine.approving import PendingApproval, decide, pending_approvals
 from extrovert.engine.calls import Answerer
 from extrovert.engine.clock import VirtualClock
 from extrovert.engine.intake import Report
@@ -25,6 +27,7 @@ from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.declare import Agent, Effect
 from extrovert.turns.request import Request
+from extrovert.turns.waits import Approval
 
 __all__ = ["Decision", "World", "Written"]
 
@@ -80,6 +83,7 @@ class World:
     def __init__(self, app: App, *, seed: int = 0) -> None:
         self.performed: list[tuple[str, list[Any]]] = []
         self._scripts: dict[str, Answerer] = {}
+        self._outcomes: dict[str, list[Any]] = {}
         declared = app.declared()
 
         def answerers(seed: int) -> dict[str, Answerer]:
@@ -139,6 +143,20 @@ class World:
         self.engine.calls.answer_for(agent.name, script)
         return script
 
+    def approvals(self) -> list[PendingApproval]:
+        """What turns ask of persons and nobody has answered, the oldest first."""
+        return pending_approvals(self.engine.shard.fold)
+
+    async def approve(self, name: str, *, granted: bool = True, by: str = "the test", note: str = "") -> None:
+        """Answers the approval of this name (its id, its turn, or `agent:key`), and lets the world run on."""
+        self.engine.shard.advance(self.clock.now_us())
+        decide(self.engine, name, Approval(granted, by, note))
+        await self.settle()
+
+    def outcome(self, effect: Effect[Any], *outcomes: Any) -> None:
+        """Scripts what comes of an effect: values, exceptions, or functions of its arguments; the last stays."""
+        self._outcomes[effect.name] = list(outcomes)
+
     # ---- looking
 
     @property
@@ -190,18 +208,19 @@ class World:
         )
 
     def _recording(self, effect: Effect[Any]) -> Effect[Any]:
-        async def record(*arguments: Any, **_named: Any) -> None:
+        async def record(*arguments: Any, **_named: Any) -> Any:
             self.performed.append((effect.name, list(arguments)))
+            scripted = self._outcomes.get(effect.name)
+            if not scripted:
+                return None
+            outcome = scripted.pop(0) if len(scripted) > 1 else scripted[0]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome(*arguments) if callable(outcome) else outcome
 
-        return Effect(
-            effect.name,
-            record,
-            arguments=effect.arguments,
-            takes_key=effect.takes_key,
-            idempotent=effect.idempotent,
-            reconcile=None,
-            max_tries=effect.max_tries,
-        )
+        recording = copy(effect)
+        recording.function, recording.reconcile = record, None
+        return recording
 
 
 def _body(entry: Entry) -> Any:

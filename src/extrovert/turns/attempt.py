@@ -1,7 +1,7 @@
 """One attempt: an agent function run from its start over the present context, with the answers that are there.
 
-It ends at the first ask without an answer, or at its end, or with an error. It is synchronous and touches nothing
-outside its scope, so it can be run again at any moment.
+It ends where all that it waits for is unanswered, or at its end, or with an error. It is synchronous and touches
+nothing outside its scope, so it can be run again at any moment.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from extrovert.context.reads import Scope, swap
-from extrovert.core.errors import Refuse, TurnError
+from extrovert.core.errors import GuardFailed, Refuse, TurnError
+from extrovert.turns.asking import questions_of
 from extrovert.turns.declare import Agent
-from extrovert.turns.request import Answer, Refusal, Request
+from extrovert.turns.request import Place, Question, Refusal
 from extrovert.turns.scope import TurnScope
-from extrovert.turns.turn import Place, Turn
+from extrovert.turns.turn import Turn
 
-__all__ = ["Attempt", "Question"]
+__all__ = ["Attempt"]
 
 MAX_CLOSES = 10
 """How many asks in `finally` blocks are passed over when an attempt is ended."""
@@ -26,16 +27,10 @@ MAX_CLOSES = 10
 NewTurn = Callable[[TurnScope, Mapping[Place, tuple[Refusal, ...]]], Turn]
 
 
-class Question(msgspec.Struct, frozen=True):
-    """An ask without an answer yet, and the place where its answer will be remembered."""
-
-    request: Request
-    place: Place
-
-
 class Attempt:
-    """One attempt. After `run` exactly one of these holds: `question` is set (it waits), `error` is set (it failed), or
-    neither (it is done, and its scope and turn hold what it read and wants to change).
+    """One attempt. After `run` exactly one of these holds: there are `questions` (it waits until one of them is
+    answered), `error` is set (it failed), or neither (it is done, and its scope and turn hold what it read and wants to
+    change).
 
     `refused` lists the refusals on the way, as "reason".
     """
@@ -43,7 +38,7 @@ class Attempt:
     def __init__(self, agent: Agent[Any], value: Any, new_scope: Callable[[], TurnScope], new_turn: NewTurn) -> None:
         self.agent = agent
         self.value = value
-        self.question: Question | None = None
+        self.questions: tuple[Question, ...] = ()
         self.error: Exception | None = None
         self.refused: list[str] = []
         self._new_scope = new_scope
@@ -58,7 +53,7 @@ class Attempt:
 
     def run(self) -> None:
         """Runs until it waits, fails or is done; what it does not need any more is closed."""
-        self._drive(None)
+        self._drive()
         if self.error is not None:
             self.drop()
 
@@ -75,59 +70,65 @@ class Attempt:
         finally:
             swap(outer)
 
-    def resume(self, answer: Answer) -> None:
+    def resume(self) -> None:
         """Goes on where it waits, whatever has changed since: for agents that are run without validation."""
-        self.question = None
-        self.turn.used.append(answer)
-        self._drive(answer.value)
-        if self.error is not None:
-            self.drop()
+        self.questions = ()
+        self.run()
 
-    def _drive(self, value: msgspec.Raw | None) -> None:
+    def _drive(self) -> None:
         while True:
             try:
-                self._advance(value)
+                self._advance()
             except StopIteration:
                 return
             except (Refuse, msgspec.ValidationError) as refusal:
                 if not self._take_back(refusal):
                     return
-                value = None
                 continue
             except Exception as error:
                 self.error = error
             return
 
-    def _advance(self, value: msgspec.Raw | None) -> None:
-        """Sends answers in until the coroutine asks something unanswered. Raises what the coroutine raises."""
+    def _advance(self) -> None:
+        """Lets the coroutine go on until nothing that it waits for is answered. Raises what the coroutine raises."""
         outer = swap(self.scope)
+        knows = self.turn.knows
         try:
             while True:
-                asking = self._coroutine.send(value)
-                request = getattr(asking, "request", None)
-                if not isinstance(request, Request):
-                    raise TurnError(self._not_ours(asking))
-                request, place, answer = self.turn.find(request)
-                if answer is None:
-                    self.question = Question(request, place)
+                try:
+                    handed_out = self._coroutine.send(None)
+                except StopIteration:
+                    self.turn.check_guards()
+                    raise
+                asked = questions_of(handed_out)
+                if asked is None:
+                    raise TurnError(self._not_ours(handed_out))
+                if not any(map(knows, asked)):
+                    self.questions = asked
                     return
-                value = answer.value
         finally:
             swap(outer)
 
     def _take_back(self, refusal: Refuse | msgspec.ValidationError) -> bool:
         """An answer was refused: begins again with the refusal told, or gives up. True to begin again."""
-        place = self.turn.last_place
-        reason = refusal.reason if isinstance(refusal, Refuse) else f"the answer does not fit: {refusal}"
-        if place is None or not self.turn.used:
+        reason, turn = str(refusal), self.turn
+        if not isinstance(refusal, Refuse):
+            if turn.latest is not None and turn.latest.request.kind != "ask":
+                self.error = TurnError(f"What came of `{turn.latest.request.model}` does not fit: {reason}")
+                return False
+            reason = f"the answer does not fit: {reason}"
+        if turn.latest_ask is None and isinstance(refusal, GuardFailed):
+            self.error = refusal
+            return False
+        if turn.latest_ask is None:
             self.error = TurnError(f"Agent `{self.agent.name}` refused ({reason}), but nothing had been asked.")
             return False
         self.refused.append(reason)
         if len(self.refused) > self.agent.max_refusals:
             self.error = TurnError(f"Every answer was refused, the last because: {reason}")
             return False
-        answer = self.turn.used[-1].value
-        self._refusals[place] = (*self._refusals.get(place, ()), Refusal(answer, reason))
+        question, answer = turn.latest_ask
+        self._refusals[question.base] = (*self._refusals.get(question.base, ()), Refusal(answer.value, reason))
         led_here = self.scope.taken
         self._begin()
         self.scope.taken.update(led_here)  # the refusal hangs on them, so they are among what the turn read

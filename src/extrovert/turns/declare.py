@@ -2,21 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
-from math import exp, log
+from decimal import Decimal
+from inspect import cleandoc
+from math import ceil, exp, log
 from statistics import NormalDist
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
-from extrovert.core.ids import chance
+from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 
-__all__ = ["Agent", "Effect", "Policy", "Thinking"]
+__all__ = [
+    "Agent",
+    "AgentOptions",
+    "Effect",
+    "Model",
+    "OnConflict",
+    "Policy",
+    "Price",
+    "Thinking",
+]
+
+OnConflict = Literal["contended", "guarded", "drop", "hold"]
+"""What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _NORMAL = NormalDist()
+
+
+class AgentOptions(TypedDict, total=False):
+    """What else an agent declares: see `App.agent`."""
+
+    concurrency: int
+    rest: timedelta
+    quiet: timedelta
+    max_wait: timedelta
+    priority: int
+    deadline: timedelta
+    on_conflict: OnConflict
+    max_reruns: int
+    max_refusals: int
+    max_tries: int
+    retry_after: timedelta
+
+
+class Price(Record):
+    """What a model costs, in US dollars: a million tokens in and out (decimals as text), and each request."""
+
+    input: str
+    output: str
+    request: str = "0"
+
+    def nano_usd(self, input_tokens: int, output_tokens: int) -> int:
+        """The price of one request in billionths of a dollar, rounded up."""
+        tokens = input_tokens * Decimal(self.input) + output_tokens * Decimal(self.output)
+        return ceil(tokens * 1000 + Decimal(self.request) * 1_000_000_000)
+
+
+class Model:
+    """A model under a name of the app's own. Made by `App.model`.
+
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        of: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        timeout: timedelta = timedelta(seconds=60),
+        price: Price | None = None,
+    ) -> None:
+        self.name = name
+        self.of = of
+        self.base_url = base_url
+        self.api_key_env = api_key_env
+        self.settings = dict(settings or {})
+        self.max_tokens = max_tokens
+        self.timeout_s = timeout.total_seconds()
+        self.price = price
+
+    @property
+    def prompted(self) -> bool:
+        """Whether what answers is a model, and no policy."""
+        return not self.of.startswith("policy:")
+
+    @property
+    def parameters(self) -> str:
+        """Everything of it that an answer depends on."""
+        return canonical([self.of, self.base_url, self.settings, self.max_tokens]).decode()
 
 
 class Thinking(Record):
@@ -53,12 +134,28 @@ class Policy(Generic[T]):
         return self.function(*facts)
 
 
+class Backoff(Record):
+    """How long to wait before a try: `first`, then twice as long each time, at most `most`.
+
+    Of that, a part of up to `jitter` is left off by chance, which is a function of who tries what for which time.
+    """
+
+    first: timedelta = timedelta(seconds=1)
+    most: timedelta = timedelta(minutes=5)
+    jitter: float = 0.5
+
+    def wait_us(self, tries: int, *who_tries_what: object) -> int:
+        """Microseconds to wait after so many tries."""
+        longest = min(span_us(self.first) * 2 ** min(tries - 1, 40), span_us(self.most))
+        return round(longest * (1 - self.jitter * chance("backoff", *who_tries_what, tries)))
+
+
 class Effect(Generic[P]):
     """An act on the outside world, performed after a decision is durable. Made by `App.effect`.
 
     It is safe to perform twice where `idempotent` (the target drops an idempotency key that it has seen), or can be
     looked up by `reconcile` (`key -> outcome, or None where it did not happen`). With neither it is performed at most
-    once, and is shown as unknown where a crash leaves it open.
+    once, and is shown as unknown where a crash leaves it open. `takes` are the parameters that the engine fills.
     """
 
     def __init__(
@@ -66,19 +163,43 @@ class Effect(Generic[P]):
         name: str,
         function: Callable[P, Awaitable[Any]],
         *,
+        parameters: Sequence[str],
         arguments: Any,
-        takes_key: bool,
-        idempotent: bool,
-        reconcile: Callable[[str], Awaitable[Any]] | None,
-        max_tries: int,
+        takes: frozenset[str],
+        idempotent: bool = False,
+        reconcile: Callable[[str], Awaitable[Any]] | None = None,
+        max_tries: int = 5,
+        retry: Backoff | None = None,
+        concurrency: int | None = None,
+        per_second: float | None = None,
+        in_order: bool = True,
+        order_by: str = "",
+        undo: str = "",
+        horizon: timedelta = timedelta(days=1),
     ) -> None:
         self.name = name
         self.function = function
+        self.parameters = parameters
         self.arguments = arguments
-        self.takes_key = takes_key
+        self.takes = takes
         self.idempotent = idempotent
         self.reconcile = reconcile
         self.max_tries = max_tries
+        self.retry = retry or Backoff()
+        self.concurrency = concurrency
+        self.every_us = 0 if per_second is None else round(1_000_000 / per_second)
+        self.in_order = in_order
+        self.order_by = order_by
+        self.undo = undo
+        self.horizon_us = span_us(horizon)
+
+    def line_of(self, arguments: Sequence[Any]) -> str:
+        """The line in which these arguments stand, beside that of the agent's key; "" for none."""
+        if not self.order_by:
+            return ""
+        place = self.parameters.index(self.order_by)
+        value = arguments[place] if place < len(arguments) else None
+        return f"{self.order_by}={canonical(value).decode()}"
 
 
 class Agent(Generic[T]):
@@ -101,10 +222,17 @@ class Agent(Generic[T]):
         order: Callable[[Any], Any] | None = None,
         concurrency: int = 100,
         rest: timedelta = timedelta(0),
+        quiet: timedelta = timedelta(0),
+        max_wait: timedelta | None = None,
+        priority: int = 0,
+        deadline: timedelta | None = None,
+        on_conflict: OnConflict = "contended",
         max_reruns: int = 20,
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        prompted: bool = False,
+        parameters: str = "",
     ) -> None:
         self.name = name
         self.function = function
@@ -116,8 +244,15 @@ class Agent(Generic[T]):
         self.order = order
         self.concurrency = concurrency
         self.rest_us = span_us(rest)
+        self.quiet_us = span_us(quiet)
+        self.max_wait_us = None if max_wait is None else span_us(max_wait)
+        self.priority = priority
+        self.deadline_us = None if deadline is None else span_us(deadline)
+        self.on_conflict: OnConflict = on_conflict
         self.max_reruns = max_reruns
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
-        self.instructions = function.__doc__ or ""
+        self.instructions = cleandoc(function.__doc__ or "")
+        self.prompted = prompted
+        self.parameters = parameters

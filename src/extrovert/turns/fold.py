@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
@@ -13,12 +13,10 @@ from extrovert.context.live import LiveContext, Produced
 from extrovert.context.operator import DeclaredOperator
 from extrovert.context.search_state import SearchState
 from extrovert.context.seen import Seen
-from extrovert.context.shards import EVERYWHERE, UNKNOWN
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
-from extrovert.core.ids import canonical
 from extrovert.core.log import (
     Answered,
     Attempted,
@@ -27,6 +25,7 @@ from extrovert.core.log import (
     Decided,
     EffectStep,
     Embedded,
+    Emit,
     Ended,
     Entry,
     Events,
@@ -39,9 +38,11 @@ from extrovert.core.log import (
 )
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
+from extrovert.turns.outcome import outcome_of
 from extrovert.turns.request import Answer
-from extrovert.turns.running import Running
+from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
@@ -49,12 +50,32 @@ __all__ = ["Fold"]
 _BODY: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
 
 
+_BEGINNING = b'{"kind":"events","stream":"'
+"""How the body of a batch begins, so that it can be decoded in one go, by the type of its stream's events."""
+
+
+def _batch_decoder(event: Any) -> msgspec.json.Decoder[Any]:
+    """Decodes the body of a batch with its records."""
+    fields = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Events)[2:]]
+    data = ("data", list[Optional[event]])  # noqa: UP045 -- `|` does not take what is only known when it runs
+    kind = msgspec.defstruct("Batch", [("kind", str), ("stream", str), data, *fields])
+    return msgspec.json.Decoder(kind)
+
+
+def _stream_of(body: bytes) -> str:
+    """The stream of a batch, if its body begins as bodies do; else ""."""
+    if not body.startswith(_BEGINNING):
+        return ""
+    return body[len(_BEGINNING) : body.find(b'"', len(_BEGINNING))].decode()
+
+
 class Fold:
     """Tables, views, wakes, running turns, the outbox and the sources' positions.
 
-    `end` is the next free offset and `at_us` the time of the latest entry. `intents` collects the effects that the
-    entries applied since it was last emptied have intended, `spoiled` the events that operators made and that could not
-    be taken, with their causes.
+    `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
+    offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
+    was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
+    causes.
     """
 
     def __init__(
@@ -66,13 +87,17 @@ class Fold:
         operators: Iterable[DeclaredOperator] = (),
         *,
         strict_shards: bool = False,
+        outcomes: Mapping[str, str] | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
+        self.parked: dict[str, Running] = {}
+        self.mail = Mail()
         self.outbox = Outbox()
+        self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
         self.intents: list[Pending] = []
@@ -88,6 +113,7 @@ class Fold:
         self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
             name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
         }
+        self._batches = {name: _batch_decoder(stream.event) for name, stream in self.streams.items()}
         self._row_types = {table.name: table.record for table in tables}
         self.delayed = Delayed(self.context, self._decoders)
 
@@ -99,7 +125,12 @@ class Fold:
             raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
         self.context.clock_is(entry.at_us)
         try:
-            self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
+            typed = self._batches.get(_stream_of(entry.body)) if entry.kind == "events" else None
+            if typed is not None:
+                body = typed.decode(entry.body)
+                self.events(body, body.data, entry.offset, entry.at_us)
+            else:
+                self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -128,7 +159,7 @@ class Fold:
             case Answered():
                 self.answered(body, offset, at_us)
             case EffectStep():
-                self.stepped(body, at_us)
+                self.stepped(body, offset, at_us)
             case Ended():
                 self.ended(body, offset, at_us)
             case Failed():
@@ -169,11 +200,19 @@ class Fold:
         self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], at_us: int
     ) -> list[tuple[int, str]]:
         """Folds a batch of one stream and wakes the agents on it; returns (place, cause) of what could not be taken."""
-        failures = self.context.fold(stream, keys, records, offsets)
+        context = self.context
+        if stream not in context.forked:
+            failures = context.fold(stream, keys, records, offsets)
+        else:
+            failures = context.fold_tables(stream, keys, records, offsets)
+            for place, (key, record, offset) in enumerate(zip(keys, records, offsets, strict=True)):
+                failures += [(place, cause) for _, cause in context.follow(stream, [key], [record], [offset])]
+                self._deliver_produced(at_us)
         for book in self._by_source.get(("stream", stream), ()):
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
+        self.mail.delivered(stream, keys, records, offsets)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -197,26 +236,37 @@ class Fold:
             search.embedded(body.model, body.keys, body.texts, body.vectors)
             self.settle(offset, at_us)
 
-    def attempted(self, body: Attempted, offset: int, at_us: int) -> Running:
+    def attempted(self, body: Attempted, offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Applies what an attempt asked; returns (place among the emits, cause) for what a table could not take."""
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
         turn.attempt = body.attempt
         turn.checked_us = at_us
         turn.retry_at_us = None
         turn.trail.append(offset)
+        turn.changes.update(dict.fromkeys(body.changed))
+        turn.positions += body.positions
         if body.changed and body.asks:
             turn.reruns += 1
         for place in [place for place in turn.calls if place[0] in body.cancelled]:
             del turn.calls[place]
         for sent in body.asks:
             turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
-        return turn
+            if sent.kind == "next":
+                self.mail.listen(turn, address_of(sent))
+        self._parks_or_not(turn)
+        return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
         turn = self.running[body.turn]
         place = (body.hash, body.occurrence)
-        turn.calls.pop(place, None)
+        sent, _ = turn.calls.pop(place, (None, 0))
+        if sent is not None and sent.kind == "next" and not is_null(body.answer):
+            del turn.inbox[address_of(sent)][0]
+        if body.hash == HOLD:
+            turn.reruns = 0
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def failed(self, body: Failed, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -225,6 +275,7 @@ class Fold:
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
         turn.trail.append(offset)
+        self._parks_or_not(turn)
 
     def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
@@ -248,8 +299,12 @@ class Fold:
         self.intents.extend(self.outbox.intend(body, offset, at_us))
         self._close(turn, body.wake.digest, offset, at_us)
         self.settle(offset, at_us)
+        return self._emitted(body.emits, offset, at_us)
+
+    def _emitted(self, emits: Sequence[Emit], offset: int, at_us: int) -> list[tuple[int, str]]:
+        """Delivers what the entry at `offset` emits, or keeps it for its moment."""
         failures: list[tuple[int, str]] = []
-        for step, emitted in enumerate(body.emits, start=1):
+        for step, emitted in enumerate(emits, start=1):
             event = self._decoders[emitted.to].decode(emitted.data)
             if emitted.due_us is not None and emitted.due_us > at_us:
                 self.delayed.add(emitted.due_us, emitted.to, event)
@@ -260,9 +315,15 @@ class Fold:
             self.settle(offset + step, at_us)
         return failures
 
-    def stepped(self, body: EffectStep, at_us: int) -> None:
-        for move in body.moves:
-            self.outbox.move(move, at_us)
+    def stepped(self, body: EffectStep, offset: int, at_us: int) -> None:
+        """Applies steps of effects; where somebody wants to know what came of one, an event tells of it."""
+        for move in body.moves if self._outcomes else ():
+            pending = self.outbox.pending[move.key]
+            if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.context.produce(self._outcomes[pending.effect], outcome, offset)
+        self.intents.extend(self.outbox.step(body, offset, at_us))
+        self._deliver_produced(at_us)
+        self.settle(offset, at_us)
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:
@@ -282,23 +343,6 @@ class Fold:
         if agent.source == "table":
             return self.context.tables[agent.on].look(key)
         return None, 0
-
-    def derived_events(self, turn: Running) -> list[tuple[int, msgspec.Raw]]:
-        """The events that a turn saw, where the log does not hold them, since they follow from others."""
-        if turn.agent.source != "stream" or not self.streams[turn.agent.on].made_by:
-            return []
-        return [(offset, msgspec.Raw(canonical(event))) for offset, event in turn.events]
-
-    def home(self, turn: Running) -> Any:
-        """The shard of what woke a turn."""
-        agent = turn.agent
-        if agent.source == "stream":
-            return self.streams[agent.on].shard_of(turn.events[-1][1])
-        table = self.context.views[agent.on].table if agent.source == "view" else self.context.tables[agent.on]
-        if table.declared.replicated:
-            return EVERYWHERE
-        row = table.rows.get(turn.key)
-        return UNKNOWN if row is None else table.declared.shard_of(row)
 
     def settle(self, offset: int, at_us: int) -> None:
         """Brings the views up to date and finds out who is due because of it."""
@@ -329,13 +373,26 @@ class Fold:
         """A turn begins: it takes the wake of its key, or, in replay, the `wake` that it took."""
         wake, events = book.begin(key, wake)
         turn = Running(book.agent, key, wake, events, at_us)
-        self.running[turn.id] = turn
+        self.take_up(turn)
         return turn
+
+    def take_up(self, turn: Running) -> None:
+        """The turn runs from now on."""
+        self.running[turn.id] = turn
+        self._parks_or_not(turn)
+
+    def _parks_or_not(self, turn: Running) -> None:
+        if turn.parks:
+            self.parked[turn.id] = turn
+        else:
+            self.parked.pop(turn.id, None)
 
     def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
         turn.watch({})
-        turn.parked = None  # it knows the turn, and would keep both alive
+        turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
+        self.parked.pop(turn.id, None)
+        self.mail.forget(turn)
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)
         if turn.agent.source != "stream":

@@ -8,9 +8,13 @@ from typing import Any
 import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
+from extrovert.core.log import Usage
 from extrovert.core.record import Record
 
-__all__ = ["Answer", "Refusal", "Request"]
+__all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
+
+Place = tuple[str, int]
+"""Where an answer is remembered in a turn: the hash of its request, and which occurrence of that it is."""
 
 _schemas: dict[Any, str] = {}
 
@@ -30,14 +34,36 @@ class Answer(Record):
     value: msgspec.Raw
 
 
-class Request:
-    """One question to a model or a policy (`kind` ask), or one read of something outside (`kind` call).
+class Reply(msgspec.Struct, frozen=True):
+    """What came of a question: the answer as JSON, and what it took."""
 
-    `about` is what is asked: facts as a record, or a prompt as text. Two requests with the same `hash` are the same
-    question: it covers the kind, the model, the facts, the wanted type and the answers refused so far.
+    answer: msgspec.Raw
+    usage: Usage | None = None
+
+
+class Request:
+    """One question to a model or a policy (`kind` ask), one read of something outside (call), or one wait: for a
+    moment (sleep), for an event (next), for a person (approval).
+
+    `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
+    requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
+    answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
+    is asked for again.
     """
 
-    __slots__ = ("about", "about_json", "function", "hash", "kind", "model", "output", "refusals")
+    __slots__ = (
+        "about",
+        "about_json",
+        "function",
+        "hash",
+        "instructions",
+        "kind",
+        "max_age_us",
+        "model",
+        "output",
+        "parameters",
+        "refusals",
+    )
 
     def __init__(
         self,
@@ -48,6 +74,9 @@ class Request:
         *,
         function: Callable[..., Any] | None = None,
         refusals: tuple[Refusal, ...] = (),
+        max_age_us: int | None = None,
+        instructions: str = "",
+        parameters: str = "",
     ) -> None:
         self.kind = kind
         self.model = model
@@ -56,15 +85,37 @@ class Request:
         self.output = output
         self.function = function
         self.refusals = refusals
-        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals))
+        self.max_age_us = max_age_us
+        self.instructions = instructions
+        self.parameters = parameters
+        told = (instructions, parameters) if instructions or parameters else ()
+        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> Request:
         """The same question, with the answers that were not accepted."""
-        return Request(self.kind, self.model, self.about, self.output, function=self.function, refusals=refusals)
+        return Request(
+            self.kind,
+            self.model,
+            self.about,
+            self.output,
+            function=self.function,
+            refusals=refusals,
+            max_age_us=self.max_age_us,
+            instructions=self.instructions,
+            parameters=self.parameters,
+        )
 
     def decode(self, answer: msgspec.Raw) -> Any:
         """The answer as the wanted type. Raises `msgspec.ValidationError` where it does not fit."""
         return msgspec.json.decode(answer, type=self.output)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A request as it is sent, and the place where its answer is remembered; `base` is its place before refusals."""
+
+    request: Request
+    place: Place
+    base: Place
 
 
 def _schema(output: Any) -> str:

@@ -8,10 +8,13 @@ from extrovert.context.reads import ReadSet
 from extrovert.core.log import AskSent, Wake
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.declare import Agent
-from extrovert.turns.request import Answer
-from extrovert.turns.turn import Place
+from extrovert.turns.request import Answer, Place
 
-__all__ = ["Running", "turn_id"]
+__all__ = ["HOLD", "WAITS", "Running", "turn_id"]
+
+WAITS = frozenset({"sleep", "next", "approval"})
+HOLD = "hold"
+"""Where the answer is remembered to the one question that the engine asks in a turn's name: may it go on?"""
 
 
 def turn_id(agent: str, key: Any, wake: Wake) -> str:
@@ -20,27 +23,34 @@ def turn_id(agent: str, key: Any, wake: Wake) -> str:
 
 
 class Running:
-    """A turn that has begun. Everything but `reads`, `parked`, `value` and its `version` is a fold of the log.
+    """A turn that has begun. Everything but `reads`, `asked`, `suspended`, `value` and its `version` is a fold of the
+    log.
 
     `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
-    what the latest attempt read (watched while it waits). `parked` is the attempt itself where agents run unvalidated.
+    what the latest attempt read (watched while it waits), `asked` the places of what it asked, in order; `changes` the
+    names of all that changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
+    `positions` of its answers. `suspended` is the attempt itself where agents run unvalidated.
     """
 
     __slots__ = (
         "agent",
         "answers",
+        "asked",
         "attempt",
         "calls",
+        "changes",
         "checked_us",
         "events",
         "failures",
         "id",
+        "inbox",
         "key",
-        "parked",
+        "positions",
         "reads",
         "reruns",
         "retry_at_us",
         "started_us",
+        "suspended",
         "trail",
         "value",
         "version",
@@ -58,6 +68,10 @@ class Running:
         self.value: Any = None
         self.version = 0
         self.calls: dict[Place, tuple[AskSent, int]] = {}
+        self.asked: list[Place] = []
+        self.changes: dict[str, None] = {}
+        self.inbox: dict[tuple[str, Any], list[tuple[int, Any]]] = {}
+        self.positions: list[Place] = []
         self.answers: dict[Place, Answer] = {}
         self.reads: ReadSet = {}
         self.trail: list[int] = []
@@ -66,12 +80,22 @@ class Running:
         self.reruns = 0
         self.failures = 0
         self.retry_at_us: int | None = None
-        self.parked: Attempt | None = None
+        self.suspended: Attempt | None = None
         self.wall_us = 0
 
     @property
     def order(self) -> tuple[Any, ...]:
         return (1, self.agent.name, self.key)
+
+    @property
+    def parks(self) -> bool:
+        """Whether it waits for nothing but the clock, events and persons."""
+        return bool(self.calls) and all(sent.kind in WAITS for sent, _ in self.calls.values())
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a person to say if it may go on."""
+        return any(place[0] == HOLD for place in self.calls)
 
     def watch(self, reads: ReadSet) -> None:
         """Wants to be told when one of `reads` changes, and of nothing else."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ParamSpec, TypeVar, overload
 
 import msgspec
+from msgspec import Raw
 from typing_extensions import TypeForm
 
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
-from extrovert.core.errors import TurnError
+from extrovert.core.errors import GuardFailed, TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
-from extrovert.core.time import from_us, to_us
+from extrovert.core.time import from_us, span_us, to_us
 from extrovert.core.zones import without_zone
+from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Effect
-from extrovert.turns.request import Answer, Refusal, Request
+from extrovert.turns.guards import Condition
+from extrovert.turns.intended import Intended
+from extrovert.turns.request import Answer, Place, Question, Refusal, Request
 from extrovert.turns.scope import TurnScope
+from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
 
 __all__ = ["Turn"]
 
@@ -26,14 +31,18 @@ T = TypeVar("T")
 K = TypeVar("K")
 R = TypeVar("R", bound=Record)
 P = ParamSpec("P")
-Place = tuple[str, int]
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+U = TypeVar("U")
 
 
 class Turn:
     """One run of an agent. Between two asks it is plain Python over live context; all that it changes is buffered
     until it commits.
 
-    `events` are the events that woke a turn on a stream, oldest first. `id` names the turn, and later its decision.
+    `events` are the events that woke a turn on a stream, oldest first. `changes` names the reads because of which the
+    turn was run again, as `table/key`: a prompt may say what has changed. `id` names the turn, and later its decision.
     """
 
     def __init__(
@@ -48,22 +57,32 @@ class Turn:
         seed: int,
         answers: Mapping[Place, Answer],
         refusals: Mapping[Place, tuple[Refusal, ...]],
+        changes: Sequence[str] = (),
+        clock_us: int = 0,
+        positions: Sequence[Place] = (),
     ) -> None:
         self.id = identity
         self.agent = agent.name
         self.key = key
         self.events = events
+        self.changes = tuple(changes)
         self.instructions = agent.instructions
         self.emitted: list[tuple[Stream[Any], Any, int | None]] = []
-        self.intended: list[tuple[str, bytes]] = []
+        self.intended: list[Intended] = []
+        self.conditions: list[Condition] = []
+        self.undone: list[str] = []
         self.used: list[Answer] = []
-        self.last_place: Place | None = None
+        self.asked: list[Place] = []
+        self.latest: Question | None = None
+        self.latest_ask: tuple[Question, Answer] | None = None
         self._agent = agent
         self._scope = scope
         self._now_us = started_us
         self._seed = seed
         self._draws = 0
         self._answers = answers
+        self._clock_us = clock_us
+        self._positions = positions
         self._refusals = refusals
         self._occurrences: dict[str, int] = {}
 
@@ -74,15 +93,91 @@ class Turn:
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
         """
-        return await _Asking(self, Request("ask", self._agent.model, about, output))
+        agent = self._agent
+        told = agent.instructions if agent.prompted else ""
+        request = Request("ask", agent.model, about, output, instructions=told, parameters=agent.parameters)
+        return await Asking(self, request)
 
-    async def call(self, function: Callable[..., Awaitable[T]], *arguments: Any, output: TypeForm[T]) -> T:
+    async def call(
+        self,
+        function: Callable[..., Awaitable[T]],
+        *arguments: Any,
+        output: TypeForm[T],
+        max_age: timedelta | None = None,
+    ) -> T:
         """The result of an outside read, `await function(*arguments)`, remembered like an answer.
 
-        Arguments and result must be values that JSON can hold.
+        Arguments and result must be values that JSON can hold. With `max_age` a result that is older when the turn
+        commits is read anew.
         """
         name = f"{function.__module__}.{function.__qualname__}"
-        return await _Asking(self, Request("call", name, list(arguments), output, function=function))
+        max_age_us = None if max_age is None else span_us(max_age)
+        request = Request("call", name, list(arguments), output, function=function, max_age_us=max_age_us)
+        return await Asking(self, request)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Waits until `moment`, also over a restart; then the turn runs again, over what is true by then."""
+        await Asking(self, Request("sleep", "clock", Sleep(to_us(moment)), None))
+
+    async def approval(
+        self, what: Record | str, *, who: str = "", until: datetime | None = None, otherwise: bool = False
+    ) -> Approval:
+        """A person's answer to whether `what` may be done: `extrovert approvals` shows it, to `who` it concerns.
+
+        Say in `what` exactly what is to be done. When the answer comes the turn runs again: if it then asks about
+        something else, because the world has changed, that is a new question. Where nobody has answered when it is
+        `until`, the answer is `otherwise`.
+        """
+        asked = ApprovalAsked(Raw(canonical(what)), who, None if until is None else to_us(until), otherwise)
+        return await Asking(self, Request("approval", "person", asked, Approval))
+
+    @overload
+    async def next(self, stream: Stream[T], *, key: Any = None) -> T: ...
+    @overload
+    async def next(self, stream: Stream[T], *, key: Any = None, until: datetime) -> T | None: ...
+    async def next(self, stream: Stream[Any], *, key: Any = None, until: datetime | None = None) -> Any:
+        """The next event of `stream`, of the key `key` (None: of any), or None where there was none until `until`.
+
+        From the first wait on, the turn misses none: asked again, it is the event after that.
+        """
+        return await self._next(Awaited(stream.name, key, None if until is None else to_us(until)), stream)
+
+    @overload
+    async def request(self, to: Stream[U], event: U, reply: Stream[T], *, key: Any) -> T: ...
+    @overload
+    async def request(self, to: Stream[U], event: U, reply: Stream[T], *, key: Any, until: datetime) -> T | None: ...
+    async def request(
+        self, to: Stream[Any], event: Any, reply: Stream[Any], *, key: Any, until: datetime | None = None
+    ) -> Any:
+        """Sends `event` to the stream `to`, now, and waits for the next event of `reply` under `key`: its answer.
+
+        A request is a question, not an act: it goes out before the turn commits, and stays out if the turn asks
+        something else in the end. Whoever listens on `to` (another agent) answers by an event.
+        """
+        self._check_emit(to, event)
+        until_us = None if until is None else to_us(until)
+        sent = Raw(canonical(event))
+        return await self._next(Awaited(reply.name, key, until_us, to.name, to.key_of(event), sent), reply)
+
+    async def _next(self, awaited: Awaited, stream: Stream[Any]) -> Any:
+        return await Asking(self, Request("next", stream.name, awaited, stream.event | None))
+
+    @overload
+    async def gather(self, one: Coroutine[Any, Any, A], /) -> tuple[A]: ...
+    @overload
+    async def gather(self, one: Coroutine[Any, Any, A], two: Coroutine[Any, Any, B], /) -> tuple[A, B]: ...
+    @overload
+    async def gather(
+        self, one: Coroutine[Any, Any, A], two: Coroutine[Any, Any, B], three: Coroutine[Any, Any, C], /
+    ) -> tuple[A, B, C]: ...
+    @overload
+    async def gather(self, *parts: Coroutine[Any, Any, A]) -> tuple[A, ...]: ...
+    async def gather(self, *parts: Any) -> Any:
+        """The results of several parts of a turn, which wait together: `await turn.gather(turn.ask(…), turn.call(…))`.
+
+        A part is what a turn offers to await, or a coroutine that awaits such. What one raises ends all.
+        """
+        return tuple(await Gathering(self, parts_of(parts)))
 
     def now(self) -> datetime:
         """The engine's time, the same until an ask is answered. To act on the time of day, use `before(t)`."""
@@ -95,11 +190,19 @@ class Turn:
 
     # ---- changing
 
-    def put(self, table: Table[K, R], row: R) -> None:
-        """Writes a row when the turn commits; the turn itself reads it back at once."""
+    def put(self, table: Table[K, R], row: R, *, guard: Condition | None = None) -> None:
+        """Writes a row when the turn commits, if `guard` holds then; the turn itself reads it back at once."""
+        if guard is not None:
+            self.require(guard)
         self._check(f"table `{table.name}`", row, table.record)
         key = getattr(row, table.key)
         self._may_write(table, key, row)
+        timeline = self._scope.context.tables[table.name].timeline
+        try:
+            if timeline is not None:
+                timeline.check(row)
+        except ValueError as error:
+            raise TurnError(f"Agent `{self.agent}` gave table `{table.name}` row `{key}`: {error}.") from error
         self._scope.writes.setdefault(table.name, {})[key] = row
 
     def delete(self, table: Table[K, Any], key: K) -> None:
@@ -109,22 +212,41 @@ class Turn:
 
     def emit(self, stream: Stream[T], event: T, *, at: datetime | None = None) -> None:
         """Appends an event to a stream when the turn commits, or, if that is later, at the moment `at`."""
-        if stream.made_by:
-            raise TurnError(
-                f"Agent `{self.agent}` emitted to stream `{stream.name}`, whose events are made by {stream.made_by}."
-            )
-        self._check(f"stream `{stream.name}`", event, stream.event)
+        self._check_emit(stream, event)
         try:
             due_us = None if at is None else to_us(at)
         except ValueError as error:
             raise TurnError(f"Agent `{self.agent}` emitted to stream `{stream.name}` with at=: {error}.") from error
         self.emitted.append((stream, event, due_us))
 
-    def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> None:
-        """Intends an effect: performed once the decision is durable. Its arguments are kept in the ledger."""
+    def effect(self, effect: Effect[P], *arguments: P.args, **named: P.kwargs) -> Intended:
+        """Intends an effect: performed once the decision is durable. Its arguments are kept in the ledger.
+
+        What is returned takes a condition, `.guard(…)`, and a business key, `.once(…)`.
+        """
         if named:
             raise TurnError(f"Effect `{effect.name}` was given named arguments; give them in order.")
-        self.intended.append((effect.name, canonical(list(arguments))))
+        intended = Intended(effect, arguments)
+        self.intended.append(intended)
+        return intended
+
+    def require(self, condition: Condition) -> None:
+        """The decision is committed only if `condition` holds then, in the world as the decision makes it."""
+        self.conditions.append(condition)
+
+    def undo(self, decision: str) -> None:
+        """When this turn commits, the effects of the decision of this id are taken back, the latest first.
+
+        Those that are not performed yet are withdrawn; those in flight are undone when they have settled.
+        """
+        self.undone.append(decision)
+
+    def _check_emit(self, stream: Stream[Any], event: Any) -> None:
+        if stream.made_by:
+            raise TurnError(
+                f"Agent `{self.agent}` emitted to stream `{stream.name}`, whose events are made by {stream.made_by}."
+            )
+        self._check(f"stream `{stream.name}`", event, stream.event)
 
     def _check(self, to: str, record: Any, wanted: Any) -> None:
         """A record is kept as JSON: one that would not come back the same type is an error here, not in the log."""
@@ -144,6 +266,11 @@ class Turn:
             self._scope.border.writes(table, written)
         if not table.fed:
             return
+        if table.made_by:
+            raise TurnError(
+                f"Agent `{self.agent}` wrote to table `{table.name}`, whose rows are made by {table.made_by}. Write "
+                f"what they are made of."
+            )
         if not table.turns_own:
             raise TurnError(
                 f"Agent `{self.agent}` wrote to table `{table.name}`, which its source writes. Keep what turns decide "
@@ -166,38 +293,52 @@ class Turn:
 
     # ---- used by the engine
 
-    def place(self, request: Request) -> Place:
-        """Where the answer to `request` is remembered: its hash and which occurrence in this attempt it is."""
+    def question(self, request: Request) -> Question:
+        """The request as it is to be sent (with refusals), and its places."""
+        base = self._next_place(request)
+        self.asked.append(base)
+        refusals = self._refusals.get(base)
+        if not refusals:
+            return Question(request, base, base)
+        request = request.refused(refusals)
+        return Question(request, self._place(request), base)
+
+    def check_guards(self) -> None:
+        """Raises `GuardFailed` where a condition of the decision or of an effect does not hold, as it would commit."""
+        guarded = [one.condition for one in self.intended if one.condition is not None]
+        for condition in (*self.conditions, *guarded):
+            if not condition.holds():
+                raise GuardFailed(f"guard `{condition}` does not hold")
+
+    def knows(self, question: Question) -> bool:
+        """Whether the question is answered."""
+        return question.place in self._answers
+
+    def take(self, question: Question) -> Raw:
+        """The answer to a question that is answered, as JSON."""
+        answer = self._answers[question.place]
+        self.used.append(answer)
+        self.latest = question
+        if question.request.kind == "ask":
+            self.latest_ask = question, answer
+        self._now_us = max(self._now_us, answer.at_us)
+        return answer.value
+
+    def _next_place(self, request: Request) -> Place:
+        """Where the answer is remembered: in a guarded turn that of the question that was asked in this position."""
+        position = len(self.asked)
+        if position >= len(self._positions):
+            return self._place(request)
+        place = self._positions[position]
+        self._occurrences[place[0]] = max(self._occurrences.get(place[0], 0), place[1] + 1)
+        return place
+
+    def _place(self, request: Request) -> Place:
+        """The hash of a request, and which occurrence in this attempt it is; answers that are too old are passed by."""
         occurrence = self._occurrences.get(request.hash, 0)
+        if request.max_age_us is not None:
+            oldest_us = self._clock_us - request.max_age_us
+            while (answer := self._answers.get((request.hash, occurrence))) is not None and answer.at_us < oldest_us:
+                occurrence += 1
         self._occurrences[request.hash] = occurrence + 1
         return request.hash, occurrence
-
-    def find(self, request: Request) -> tuple[Request, Place, Answer | None]:
-        """The request as it is to be sent (with refusals), its place, and its answer if there is one."""
-        base = self.place(request)
-        refusals = self._refusals.get(base)
-        self.last_place = base
-        if refusals:
-            request = request.refused(refusals)
-            place = self.place(request)
-        else:
-            place = base
-        answer = self._answers.get(place)
-        if answer is not None:
-            self.used.append(answer)
-            self._now_us = max(self._now_us, answer.at_us)
-        return request, place, answer
-
-
-class _Asking:
-    """What a turn awaits: hands the request to the engine, and is resumed with the answer's JSON."""
-
-    __slots__ = ("request", "turn")
-
-    def __init__(self, turn: Turn, request: Request) -> None:
-        self.turn = turn
-        self.request = request
-
-    def __await__(self) -> Generator[_Asking, msgspec.Raw, Any]:
-        answer = yield self
-        return self.request.decode(answer)

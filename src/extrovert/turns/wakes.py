@@ -28,7 +28,8 @@ class WakeBook:
 
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when.
+    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
+    `settling` those whose wake waits for the changes to calm down, and until when.
     """
 
     def __init__(self, agent: Agent[Any]) -> None:
@@ -38,7 +39,9 @@ class WakeBook:
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
         self.resting: dict[Any, int] = {}
+        self.settling: dict[Any, int] = {}
         self._held: list[tuple[int, Any]] = []
+        self._until: dict[Any, int] = {}
         self._touched: dict[Any, None] = {}
         self._queue: list[Rank] = []
         self._ranks: dict[Any, Rank] = {}
@@ -118,11 +121,18 @@ class WakeBook:
                 self._add(key, value, offset, at_us)
 
     def release(self, now_us: int) -> None:
-        """Those that have rested enough by now may be served."""
+        """Those that have been left alone long enough by now may be served."""
         while self._held and self._held[0][0] <= now_us:
-            rested = heappop(self._held)[1]
-            if rested in self._ranks and self.resting.get(rested, 0) <= now_us:  # else it has begun to rest again
-                heappush(self._queue, self._ranks[rested])
+            was_us, key = heappop(self._held)
+            if self._until.get(key) != was_us:
+                continue  # it has been put back to another moment
+            del self._until[key]
+            if key in self._ranks:
+                until_us = self._alone_until(key)
+                if until_us <= now_us:
+                    heappush(self._queue, self._ranks[key])
+                else:
+                    self._hold(key, until_us)
 
     def next_key(self) -> Any | None:
         """The key to serve next: by the agent's order, then by age. None where nobody is due."""
@@ -136,7 +146,7 @@ class WakeBook:
         return None
 
     def next_us(self) -> int | None:
-        """When the next key that is due has rested enough; None where none rests."""
+        """When the next key that is due may have been left alone long enough; None where none is."""
         return self._held[0][0] if self._held else None
 
     def begin(self, key: Any, recorded: Wake | None = None) -> tuple[Wake, list[tuple[int, Any]]]:
@@ -177,16 +187,35 @@ class WakeBook:
         wake = self.due.get(key)
         if wake is None:
             wake = self.due[key] = Wake(self.agent.on, offset, at_us)
+        if self.agent.quiet_us:
+            self._settles(key, wake, at_us)
         order = self._order(value)
         known = self._ranks.get(key)
         if known is None or known[0] != order:
             rank = (order, wake.at_us, wake.offset, key)
             self._ranks[key] = rank
-            rested_us = self.resting.get(key, 0)
-            if rested_us > (at_us if now_us is None else now_us):
-                heappush(self._held, (rested_us, key))
+            until_us = self._alone_until(key)
+            if until_us > (at_us if now_us is None else now_us):
+                self._hold(key, until_us)
             else:
                 heappush(self._queue, rank)
+
+    def _settles(self, key: Any, wake: Wake, at_us: int) -> None:
+        """A change has come: its wake waits until none has come for a while, but not for ever."""
+        until_us = at_us + self.agent.quiet_us
+        if self.agent.max_wait_us is not None:
+            until_us = min(until_us, wake.at_us + self.agent.max_wait_us)
+        self.settling[key] = max(until_us, self.settling.get(key, 0))
+
+    def _hold(self, key: Any, until_us: int) -> None:
+        """Leaves the key alone until then; where it is held already, until the earlier moment, to look again."""
+        known_us = self._until.get(key)
+        if known_us is None or until_us < known_us:
+            self._until[key] = until_us
+            heappush(self._held, (until_us, key))
+
+    def _alone_until(self, key: Any) -> int:
+        return max(self.resting.get(key, 0), self.settling.get(key, 0))
 
     def _order(self, value: Any) -> Any:
         """Where a value stands by the agent's order. What has no place there comes last."""
@@ -201,6 +230,7 @@ class WakeBook:
     def _withdraw(self, key: Any) -> None:
         self.due.pop(key, None)
         self._ranks.pop(key, None)
+        self.settling.pop(key, None)
 
 
 def _comparable(place: Any) -> Any:

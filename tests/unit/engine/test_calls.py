@@ -11,7 +11,7 @@ import pytest
 from extrovert import DeclarationError
 from extrovert.engine.calls import Calls, Outcome
 from extrovert.engine.shard import Call
-from extrovert.turns.request import Request
+from extrovert.turns.request import Reply, Request
 from tests.hosts import Rule, until
 
 
@@ -33,7 +33,7 @@ async def forever(request: Request) -> msgspec.Raw:
 def test_a_timed_answer_is_due_after_its_time() -> None:
     calls = Calls({"policy:first": Rule(17, 2)})
     assert calls.due_us(call()) == 1_000 + 2_000_000
-    assert calls.answer(call()) == msgspec.Raw(b"17")
+    assert calls.answer(call()) == Reply(msgspec.Raw(b"17"))
 
 
 def test_a_real_one_is_due_when_it_is_there() -> None:
@@ -52,7 +52,7 @@ def test_what_a_policy_raises_is_the_outcome() -> None:
 def test_an_agents_own_answerer_comes_first() -> None:
     calls = Calls({"policy:first": Rule(1)})
     calls.answer_for("agent", Rule(2))
-    assert calls.answer(call()) == msgspec.Raw(b"2")
+    assert calls.answer(call()) == Reply(msgspec.Raw(b"2"))
 
 
 def test_where_nobody_answers_it_is_said() -> None:
@@ -74,7 +74,7 @@ async def test_real_work_ends_with_an_answer_or_an_error() -> None:
     assert calls.outstanding
     await until(lambda: len(outcomes) == 2)
     assert not calls.outstanding
-    assert {type(outcome) for _, outcome in outcomes} == {msgspec.Raw, ValueError}
+    assert {type(outcome) for _, outcome in outcomes} == {Reply, ValueError}
 
 
 async def test_an_outside_read_may_be_a_coroutine_or_not() -> None:
@@ -90,7 +90,7 @@ async def test_an_outside_read_may_be_a_coroutine_or_not() -> None:
     calls.start(outside(later, 1), outcomes.append)
     calls.start(outside(now, 2), outcomes.append)
     await until(lambda: len(outcomes) == 2)
-    assert sorted(bytes(outcome) for _, outcome in outcomes if isinstance(outcome, msgspec.Raw)) == [b"2", b"4"]
+    assert sorted(bytes(outcome.answer) for _, outcome in outcomes if isinstance(outcome, Reply)) == [b"2", b"4"]
 
 
 async def test_what_is_cancelled_has_no_outcome() -> None:

@@ -8,6 +8,7 @@ from extrovert import App, Record, Turn
 from extrovert.engine.intake import Intake
 from extrovert.engine.shard import Options, Shard
 from extrovert.engine.turning import Turning
+from extrovert.turns.request import Reply
 
 
 class Row(Record):
@@ -44,7 +45,7 @@ def test_an_answer_makes_it_go_on() -> None:
     one, turning, intake = shard()
     intake.lines("rows", b'{"key":"a"}')
     turning.step()
-    turning.answered(one.calls[0], msgspec.Raw(b"1"))
+    turning.answered(one.calls[0], Reply(msgspec.Raw(b"1")))
     assert kinds(one) == ["events", "attempted", "answered", "decided"]
     assert one.fold.running == {}
 
@@ -54,8 +55,8 @@ def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
     intake.lines("rows", b'{"key":"a"}')
     turning.step()
     call = one.calls[0]
-    turning.answered(call, msgspec.Raw(b"1"))
-    turning.answered(call, msgspec.Raw(b"2"))
+    turning.answered(call, Reply(msgspec.Raw(b"1")))
+    turning.answered(call, Reply(msgspec.Raw(b"2")))
     turning.ask_failed(call, ValueError("no"))
     assert kinds(one).count("answered") == 1
 
@@ -81,7 +82,7 @@ def test_only_so_many_turns_run_at_a_time() -> None:
     intake.lines("rows", b"\n".join(b'{"key":"k%d"}' % number for number in range(5)))
     turning.step()
     assert len(one.fold.running) == 2
-    turning.answered(one.calls[0], msgspec.Raw(b"1"))
+    turning.answered(one.calls[0], Reply(msgspec.Raw(b"1")))
     turning.step()
     assert list(one.fold.running) == ["think:k1@2", "think:k2@3"]
 

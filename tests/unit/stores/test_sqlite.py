@@ -10,7 +10,7 @@ import pytest
 
 from extrovert import CorruptionError
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedRow
+from extrovert.core.ports import SavedPlace, SavedRow
 from extrovert.stores.sqlite import SqliteStore
 
 ENTRIES = [
@@ -72,13 +72,13 @@ def test_the_end_is_the_next_offset(store: SqliteStore) -> None:
 
 def test_the_newest_snapshot_wins(store: SqliteStore) -> None:
     assert store.load_snapshot() is None
-    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1"), ("t", 2, 3, True, b"2")], [], None)
-    store.save_snapshot(9, b"new", [("t", "b", 7, False, b"3")], [("t", "a")], [])
+    store.save_snapshot(5, b"old", [SavedPlace("t", True, [], [("a", 1, False, b"1"), (2, 3, True, b"2")])])
+    store.save_snapshot(9, b"new", [SavedPlace("t", False, ["a"], [("b", 7, False, b"3")])])
     assert store.load_snapshot() == (9, b"new")
-    assert sorted(store.snapshot_rows("t"), key=str) == [("t", "b", 7, 0, b"3"), ("t", 2, 3, 1, b"2")]
-    store.save_snapshot(11, b"whole", [("t", "c", 10, False, b"4")], [], None)
-    assert list(store.snapshot_rows("t")) == [("t", "c", 10, 0, b"4")]
-    store.save_snapshot(12, b"one table", [("u", "a", 11, False, b"5")], [], ["t"])
+    assert sorted(store.snapshot_rows("t"), key=str) == [("b", 7, 0, b"3"), (2, 3, 1, b"2")]
+    store.save_snapshot(11, b"whole", [SavedPlace("t", True, [], [("c", 10, False, b"4")])])
+    assert list(store.snapshot_rows("t")) == [("c", 10, 0, b"4")]
+    store.save_snapshot(12, b"another", [SavedPlace("u", False, [], [("a", 11, False, b"5")])])
     assert (list(store.snapshot_rows("t")), len(list(store.snapshot_rows("u")))) == ([], 1)
 
 
@@ -86,21 +86,21 @@ def test_a_snapshot_file_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> No
     (tmp_path / "snapshot.sqlite").write_bytes(b"rubbish" * 1000)
     store = SqliteStore(tmp_path / "log")
     assert store.load_snapshot() is None
-    store.save_snapshot(5, b"state", [], [], None)
+    store.save_snapshot(5, b"state", [])
     assert store.load_snapshot() == (5, b"state")
     store.close()
 
 
 def test_a_snapshot_that_was_not_finished_leaves_the_one_before(store: SqliteStore) -> None:
     def rows() -> Iterator[SavedRow]:
-        yield "t", "a", 1, False, b"1"
+        yield "a", 1, False, b"1"
         raise OSError("no space left on device")
 
-    store.save_snapshot(5, b"old", [("t", "a", 1, False, b"1")], [], None)
+    store.save_snapshot(5, b"old", [SavedPlace("t", True, [], [("a", 1, False, b"1")])])
     with pytest.raises(OSError, match="no space"):
-        store.save_snapshot(9, b"new", rows(), [("t", "a")], [])
+        store.save_snapshot(9, b"new", [SavedPlace("t", False, ["a"], rows())])
     assert store.load_snapshot() == (5, b"old")
-    assert list(store.snapshot_rows("t")) == [("t", "a", 1, 0, b"1")]
+    assert list(store.snapshot_rows("t")) == [("a", 1, 0, b"1")]
 
 
 def test_named_facts_are_kept(store: SqliteStore) -> None:
@@ -113,7 +113,7 @@ def test_named_facts_are_kept(store: SqliteStore) -> None:
 def test_it_is_all_there_when_it_is_opened_again(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "log")
     store.append(ENTRIES)
-    store.save_snapshot(5, b"state", [], [], None)
+    store.save_snapshot(5, b"state", [])
     store.close()
     again = SqliteStore(tmp_path / "log")
     assert offsets(list(again.entries())) == offsets(ENTRIES)
@@ -183,7 +183,7 @@ def test_dead_letters_that_wait_are_those_not_taken_up_again(store: SqliteStore)
 
 def test_a_snapshot_is_measured_without_being_read(store: SqliteStore) -> None:
     assert store.snapshot_size() is None
-    store.save_snapshot(7, b"12345", [], [], None)
+    store.save_snapshot(7, b"12345", [])
     found = store.snapshot_size()
     assert found is not None
     assert found[0] == 7

@@ -9,10 +9,10 @@ import msgspec
 
 from extrovert import App, Record, Refuse, Turn, TurnError
 from extrovert.context.live import LiveContext
+from extrovert.core.ids import canonical
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.request import Answer
+from extrovert.turns.request import Answer, Place
 from extrovert.turns.scope import TurnScope
-from extrovert.turns.turn import Place
 
 
 class Row(Record):
@@ -32,7 +32,17 @@ def attempt(function: Function, answers: dict[Place, Answer] | None = None) -> A
     context = LiveContext(app.declared().tables, [])
 
     def turn(scope: TurnScope, refusals: Any) -> Turn:
-        return Turn("t", agent, "k", scope, events=[], started_us=0, seed=0, answers=answers or {}, refusals=refusals)
+        return Turn(
+            "t",
+            agent,
+            "k",
+            scope,
+            events=[],
+            started_us=0,
+            seed=0,
+            answers={} if answers is None else answers,
+            refusals=refusals,
+        )
 
     return Attempt(agent, Row("k"), lambda: TurnScope(context, "the test"), turn)
 
@@ -43,7 +53,7 @@ def test_it_is_done_at_its_end() -> None:
 
     one = attempt(agent)
     one.run()
-    assert (one.question, one.error) == (None, None)
+    assert (one.questions, one.error) == ((), None)
     assert one.scope.writes == {"rows": {"k": Row("k")}}
 
 
@@ -55,8 +65,7 @@ def test_it_waits_at_its_first_open_question() -> None:
 
     one = attempt(agent)
     one.run()
-    assert one.question is not None
-    assert (one.question.request.about, one.question.place[1]) == ("which?", 0)
+    assert [(question.request.about, question.place[1]) for question in one.questions] == [("which?", 0)]
     assert [at for _, at in one.scope.taken] == ["a"]
     one.drop()
 
@@ -69,12 +78,86 @@ def test_it_goes_on_where_it_finds_an_answer() -> None:
 
     first = attempt(agent)
     first.run()
-    assert first.question is not None
-    second = attempt(agent, {first.question.place: Answer(9, 50, msgspec.Raw(b"17"))})
+    second = attempt(agent, {first.questions[0].place: Answer(9, 50, msgspec.Raw(b"17"))})
     second.run()
     assert got == [17]
     assert [answer.offset for answer in second.turn.used] == [9]
     first.drop()
+
+
+def test_parts_that_are_gathered_ask_together_and_go_on_one_by_one() -> None:
+    async def part(turn: Turn, name: str) -> str:
+        return await turn.ask(name, output=str) + await turn.ask(f"{name} again", output=str)
+
+    got: list[tuple[str, ...]] = []
+
+    async def agent(turn: Turn, value: Any) -> None:
+        got.append(await turn.gather(part(turn, "one"), part(turn, "two")))
+
+    answers: dict[Place, Answer] = {}
+    asked: list[list[str]] = []
+    while not got:
+        one = attempt(agent, answers)
+        one.run()
+        asked.append([question.request.about for question in one.questions])
+        for question in one.questions[-1:]:
+            answers[question.place] = Answer(1, 0, msgspec.Raw(canonical(f"<{question.request.about}>")))
+        one.drop()
+    assert asked == [["one", "two"], ["one", "two again"], ["one"], ["one again"], []]
+    assert got == [("<one><one again>", "<two><two again>")]
+
+
+def test_equal_questions_in_gathered_parts_are_told_apart() -> None:
+    got: list[tuple[int, ...]] = []
+
+    async def agent(turn: Turn, value: Any) -> None:
+        got.append(await turn.gather(*(turn.ask("which?", output=int) for _ in range(3))))
+
+    one = attempt(agent)
+    one.run()
+    assert [question.place[1] for question in one.questions] == [0, 1, 2]
+    answers = {q.place: Answer(1, 0, msgspec.Raw(b"%d" % q.place[1])) for q in one.questions}
+    one.drop()
+    attempt(agent, answers).run()
+    assert got == [(0, 1, 2)]
+
+
+def test_what_a_gathered_part_raises_ends_all() -> None:
+    async def wrong(turn: Turn) -> int:
+        raise ValueError("no")
+
+    async def agent(turn: Turn, value: Any) -> None:
+        await turn.gather(turn.ask("which?", output=int), wrong(turn))
+
+    one = attempt(agent)
+    one.run()
+    assert isinstance(one.error, ValueError)
+
+
+def test_what_cannot_be_awaited_cannot_be_gathered() -> None:
+    async def agent(turn: Turn, value: Any) -> None:
+        await turn.gather(turn.ask("which?", output=int), 17)  # pyright: ignore
+
+    one = attempt(agent)
+    one.run()
+    assert isinstance(one.error, TurnError)
+    assert "was given a int" in str(one.error)
+
+
+def test_something_else_in_a_gathered_part_is_named() -> None:
+    class Elsewhere:
+        def __await__(self) -> Any:
+            yield self
+
+    async def elsewhere() -> None:
+        await Elsewhere()
+
+    async def agent(turn: Turn, value: Any) -> None:
+        await turn.gather(turn.ask("which?", output=int), elsewhere())
+
+    one = attempt(agent)
+    one.run()
+    assert "awaited Elsewhere" in str(one.error)
 
 
 def test_it_fails_with_what_it_raises() -> None:
@@ -93,13 +176,14 @@ def test_it_can_be_resumed_where_it_waits() -> None:
         got.append(await turn.ask("one?", output=int))
         got.append(await turn.ask("two?", output=int))
 
-    one = attempt(agent)
+    answers: dict[Place, Answer] = {}
+    one = attempt(agent, answers)
     one.run()
-    one.resume(Answer(1, 0, msgspec.Raw(b"1")))
-    assert one.question is not None
-    one.resume(Answer(2, 0, msgspec.Raw(b"2")))
+    for offset in (1, 2):
+        answers[one.questions[0].place] = Answer(offset, 0, msgspec.Raw(b"%d" % offset))
+        one.resume()
     assert got == [1, 2]
-    assert one.question is None
+    assert one.questions == ()
 
 
 def test_a_resumed_one_may_fail() -> None:
@@ -107,9 +191,11 @@ def test_a_resumed_one_may_fail() -> None:
         await turn.ask("one?", output=int)
         raise ValueError("no")
 
-    one = attempt(agent)
+    answers: dict[Place, Answer] = {}
+    one = attempt(agent, answers)
     one.run()
-    one.resume(Answer(1, 0, msgspec.Raw(b"1")))
+    answers[one.questions[0].place] = Answer(1, 0, msgspec.Raw(b"1"))
+    one.resume()
     assert isinstance(one.error, ValueError)
 
 
@@ -122,12 +208,10 @@ def test_a_refused_answer_leads_to_another_question_with_the_reason() -> None:
 
     one = attempt(agent)
     one.run()
-    assert one.question is not None
     answer = Answer(9, 50, msgspec.Raw(b"1"))
-    two = attempt(agent, {one.question.place: answer})
+    two = attempt(agent, {one.questions[0].place: answer})
     two.run()
-    assert two.question is not None
-    assert [(refusal.answer, refusal.reason) for refusal in two.question.request.refusals] == [(answer.value, "no")]
+    assert [(refusal.answer, refusal.reason) for refusal in two.questions[0].request.refusals] == [(answer.value, "no")]
     assert two.refused == ["no"]
     assert {at for _, at in two.scope.taken} == {"a", "b"}
     one.drop()

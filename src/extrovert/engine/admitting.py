@@ -1,0 +1,35 @@
+"""Admitting: which wakes become turns now: by the agents' priority, then by each agent's order, then by age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from extrovert.engine.shard import Shard
+from extrovert.turns.running import Running
+
+__all__ = ["Admitting"]
+
+
+class Admitting:
+    """The due wakes of one shard."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self._books = sorted(shard.fold.books.values(), key=lambda book: -book.agent.priority)
+
+    def begun(self, most: int) -> Iterator[Running]:
+        """Begins the turns that are due, at most so many, one after the other: each is run before the next begins."""
+        fold, now_us = self.shard.fold, self.shard.now_us
+        for book in self._books:
+            book.release(now_us)
+            while most > 0 and book.due and len(book.running) < book.agent.concurrency:
+                key = book.next_key()
+                if key is None:
+                    break
+                most -= 1
+                yield fold.begin(book, key, now_us)
+
+    def next_us(self) -> int | None:
+        """When the next key that is left alone may be served; None where there is none."""
+        moments = [book.next_us() for book in self._books]
+        return min((moment for moment in moments if moment is not None), default=None)

@@ -1,0 +1,222 @@
+"""Models that answer over HTTP: one request to a provider's model by Pydantic AI's `direct`, and its typed answer.
+
+The prompt puts first what never changes (the instructions, for the provider's cache), then the facts, then earlier
+answers that were refused and why. The extra `models` brings the library, which is imported when a model is first asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, cast
+
+import msgspec
+
+from extrovert.core.errors import ExtrovertError, MissingExtra, PermanentError, TransientError
+from extrovert.core.log import Usage
+from extrovert.models.schema import is_object, is_text, wanted
+from extrovert.turns.declare import Model
+from extrovert.turns.request import Reply, Request
+
+__all__ = ["RemoteModel"]
+
+WRAPPED = "answer"
+"""The field that holds an answer which is no object, since providers want one."""
+
+HINTS = {
+    400: "The provider does not accept the request: check the model's name, its settings and the output type.",
+    401: "Check the API key.",
+    403: "The API key may not use this model.",
+    404: "Check the model's name and base_url=.",
+}
+
+
+class RemoteModel:
+    """Answers requests by a provider's model. Cancelling a call closes its HTTP request.
+
+    Raises `TransientError` for what may pass (429, 5xx, time-outs, lost connections), `PermanentError` for what will
+    not. No message has the API key, nor a body that a provider echoes it in.
+    """
+
+    def __init__(self, declared: Model) -> None:
+        if find_spec("pydantic_ai") is None:
+            raise MissingExtra("The package `pydantic-ai-slim`, for asking models,", "models")
+        self.declared = declared
+        self._client: Any = None
+        self._model: Any = None
+        self._output_mode = ""
+
+    async def __call__(self, request: Request) -> Reply:
+        from pydantic_ai.direct import model_request
+
+        model: Any = self._model or self._opened()
+        declared = self.declared
+        settings: Any = {"timeout": declared.timeout_s, "max_retries": 0, **declared.settings}
+        if declared.max_tokens is not None:
+            settings["max_tokens"] = declared.max_tokens
+        try:
+            response = await model_request(
+                model, messages(request), model_settings=settings, model_request_parameters=self._wants(request)
+            )
+        except Exception as error:
+            raise self._said(error) from None
+        return Reply(_answer(response, request), self._usage(response))
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        client, self._client, self._model = self._client, None, None
+        if client is not None:
+            await client.aclose()
+
+    # ---- the model
+
+    def _opened(self) -> Any:
+        from pydantic_ai.models import infer_model
+
+        try:
+            self._model = infer_model(_reached(self.declared), self._provider)
+            self._output_mode = self._model.profile.get("default_structured_output_mode", "tool")
+            if self._model.profile.get("supports_json_schema_output", False):
+                self._output_mode = "native"
+        except ExtrovertError:
+            raise
+        except Exception as error:
+            raise PermanentError(f"Model `{self.declared.of}` cannot be reached: {self._clean(str(error))}") from None
+        return self._model
+
+    def _provider(self, name: str) -> Any:
+        """The provider, over connections that are kept and do not slow down when there are many."""
+        from pydantic_ai.providers import infer_provider_class
+
+        provider: Callable[..., Any] = infer_provider_class(name)
+        given: dict[str, Any] = {}
+        if self.declared.api_key_env is not None:
+            key = os.environ.get(self.declared.api_key_env)
+            if not key:
+                raise PermanentError(
+                    f"Model `{self.declared.name}` wants its API key in the environment variable "
+                    f"{self.declared.api_key_env}, which is not set."
+                )
+            given["api_key"] = key
+        if self.declared.base_url is not None:
+            given["base_url"] = self.declared.base_url
+        if name.startswith("openai") or name in ("ollama", "vllm", "litellm"):
+            from httpx2 import Limits
+            from openai import DefaultAioHttpClient
+
+            unlimited = Limits(max_connections=None, max_keepalive_connections=None)
+            given["http_client"] = self._client = DefaultAioHttpClient(limits=unlimited)
+        return provider(**given)
+
+    def _wants(self, request: Request) -> Any:
+        from pydantic_ai.models import ModelRequestParameters
+        from pydantic_ai.output import OutputObjectDefinition
+        from pydantic_ai.tools import ToolDefinition
+
+        if is_text(request.output):
+            return ModelRequestParameters()
+        schema = wanted(request.output, WRAPPED)
+        if self._output_mode == "native":
+            output = OutputObjectDefinition(json_schema=schema, name="answer", strict=False)
+            return ModelRequestParameters(output_mode="native", output_object=output, allow_text_output=True)
+        tool = ToolDefinition(
+            name="answer", description="Gives the answer.", parameters_json_schema=schema, kind="output"
+        )
+        return ModelRequestParameters(output_mode="tool", output_tools=[tool], allow_text_output=False)
+
+    # ---- what came of it
+
+    def _usage(self, response: Any) -> Usage:
+        used = response.usage
+        cost = None
+        if self.declared.price is not None:
+            cost = self.declared.price.nano_usd(used.input_tokens, used.output_tokens)
+        else:
+            try:
+                cost = round(response.cost().total_price * 1_000_000_000)
+            except (LookupError, ValueError, AssertionError):  # no price is known
+                cost = None
+        return Usage(
+            model=response.model_name or self.declared.of,
+            input_tokens=used.input_tokens,
+            output_tokens=used.output_tokens,
+            cost_nano_usd=cost,
+        )
+
+    def _said(self, error: Exception) -> Exception:
+        """The error by who must act. What the provider says is kept, short and without keys."""
+        from pydantic_ai import exceptions as said
+
+        if isinstance(error, ExtrovertError):
+            return error
+        of = f"Model `{self.declared.of}`"
+        status = getattr(error, "status_code", None)
+        if isinstance(status, int):
+            detail = self._clean(_detail(getattr(error, "body", None)))
+            if status in (408, 409, 425, 429) or status >= 500:
+                return TransientError(
+                    f"{of} answered {status}{detail}", retry_after_s=getattr(error, "retry_after", None)
+                )
+            return PermanentError(f"{of} answered {status}{detail}. {HINTS.get(status, HINTS[400])}")
+        if isinstance(error, said.UserError):
+            return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}")
+        if isinstance(error, said.ModelTimeoutError | TimeoutError):
+            return TransientError(f"{of} did not answer in {self.declared.timeout_s:g} s")
+        return TransientError(f"{of} could not be read: {type(error).__name__}: {self._clean(str(error))[:300]}")
+
+    def _clean(self, text: str) -> str:
+        """Text without the key."""
+        names = (self.declared.api_key_env, f"{self.declared.of.partition(':')[0].upper()}_API_KEY")
+        for name in names:
+            key = os.environ.get(name, "") if name else ""
+            if key:
+                text = text.replace(key, "[key]")
+        return text
+
+
+def messages(request: Request) -> list[Any]:
+    """The request as a prompt: instructions, facts, then each answer that was refused, and why."""
+    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+
+    about = request.about if isinstance(request.about, str) else request.about_json.decode()
+    instructions = request.instructions or None
+    found: list[Any] = [ModelRequest(parts=[UserPromptPart(about)], instructions=instructions)]
+    for refusal in request.refusals:
+        said = bytes(refusal.answer).decode()
+        found.append(ModelResponse(parts=[TextPart(said)]))
+        told = f"That answer was not accepted: {refusal.reason}. Answer again."
+        found.append(ModelRequest(parts=[UserPromptPart(told)], instructions=instructions))
+    return found
+
+
+def _answer(response: Any, request: Request) -> msgspec.Raw:
+    """The answer as JSON. What is not, is kept as a JSON string, so that it is refused with its text in the log."""
+    tool = next((part for part in response.parts if part.part_kind == "tool-call"), None)
+    if tool is not None and not is_text(request.output):
+        text: str = tool.args_as_json_str()
+    else:
+        text = "".join(part.content for part in response.parts if part.part_kind == "text")
+    if is_text(request.output):
+        return msgspec.Raw(msgspec.json.encode(text))
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.Raw(msgspec.json.encode(text))
+    if not is_object(request.output) and isinstance(value, dict) and WRAPPED in value:
+        value: Any = value[WRAPPED]  # pyright: ignore[reportUnknownVariableType]
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _reached(declared: Model) -> str:
+    """The name under which Pydantic AI knows the model: at another address it is asked for chat completions, which all
+    that speak OpenAI's protocol have."""
+    kind, _, rest = declared.of.partition(":")
+    return f"openai-chat:{rest}" if kind == "openai" and declared.base_url is not None else declared.of
+
+
+def _detail(body: Any) -> str:
+    """What the provider says is wrong, in short."""
+    for field in ("error", "message"):
+        body = cast(dict[str, Any], body).get(field, cast(Any, body)) if isinstance(body, dict) else body
+    return f": {str(body)[:300]}" if body else ""

@@ -1,0 +1,41 @@
+"""The JSON schema that a model is given for the wanted type: an object, whatever the type is."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+
+__all__ = ["is_object", "is_text", "wanted"]
+
+
+def is_text(output: Any) -> bool:
+    """Whether the answer is plain text."""
+    return output is str
+
+
+@cache
+def _whole(output: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The type's own schema, and the definitions that it refers to."""
+    (schema,), components = msgspec.json.schema_components([output], ref_template="#/$defs/{name}")
+    return schema, components
+
+
+def is_object(output: Any) -> bool:
+    """Whether answers of this type are JSON objects of one shape; others are sent in a field of one."""
+    schema, components = _whole(output)
+    if "$ref" in schema:
+        schema = components[schema["$ref"].rpartition("/")[2]]
+    return schema.get("type") == "object" and "properties" in schema
+
+
+def wanted(output: Any, field: str) -> dict[str, Any]:
+    """The schema to be sent; what is no object is in the one `field` of one."""
+    schema, components = _whole(output)
+    if is_object(output):
+        found: dict[str, Any] = dict(components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema)
+    else:
+        found = {"type": "object", "properties": {field: schema}, "required": [field]}
+    found["additionalProperties"] = False
+    return found | ({"$defs": components} if components else {})

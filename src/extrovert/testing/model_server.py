@@ -1,0 +1,181 @@
+"""A model's server as tests want it: it speaks the OpenAI protocol over real HTTP, and does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from extrovert.core.ids import canonical
+
+__all__ = ["Asked", "ModelServer"]
+
+
+class Asked:
+    """One request that the server had: its `path`, `headers` (lower case) and `body`.
+
+    `answered` is set when the answer has been sent, `closed` when the client has closed the connection before that.
+    """
+
+    def __init__(self, path: str, headers: dict[str, str], body: Any) -> None:
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.answered = asyncio.Event()
+        self.closed = asyncio.Event()
+
+
+class _Status(msgspec.Struct):
+    status: int
+    headers: dict[str, str]
+    message: str
+
+
+class ModelServer:
+    """Answers chat completions on a loopback port. Use it as `async with ModelServer() as server:`.
+
+    What it does is told beforehand, one for each request; the last stays. `asked` has the requests so far.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.url = ""
+        self.connections = 0
+        self._plan: list[Any] = []
+        self._more = asyncio.Condition()
+        self._gate = asyncio.Event()
+        self._gate.set()
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> ModelServer:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=2_048)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        self._gate.set()
+        for writer in self._open:
+            writer.close()
+        await self._server.wait_closed()
+
+    # ---- what it is told
+
+    def answers(self, *answers: Any) -> None:
+        """Answers with these values: text as it is, anything else as JSON."""
+        self._plan += [one if isinstance(one, str) else canonical(one).decode() for one in answers]
+
+    def fails(self, status: int, message: str = "told to fail", **headers: str) -> None:
+        """Answers with an HTTP error; `retry_after="2"` is the header Retry-After."""
+        self._plan.append(_Status(status, {name.replace("_", "-"): value for name, value in headers.items()}, message))
+
+    def cuts(self) -> None:
+        """Closes the connection in the middle of the answer."""
+        self._plan.append(None)
+
+    def hold(self) -> None:
+        """Takes requests, and answers none until `release`."""
+        self._gate.clear()
+
+    def release(self) -> None:
+        """Answers what is held, and does not hold up any more."""
+        self._gate.set()
+
+    async def request(self, number: int) -> Asked:
+        """The request of this number, from 0, when it has come."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.asked) > number)
+        return self.asked[number]
+
+    # ---- serving
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open.add(writer)
+        try:
+            while (asked := await _read(reader)) is not None:
+                async with self._more:
+                    self.asked.append(asked)
+                    self._more.notify_all()
+                if not await self._opened(reader, asked):
+                    return
+                if not self._answer(writer, asked):
+                    return
+                await writer.drain()
+                asked.answered.set()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _opened(self, reader: asyncio.StreamReader, asked: Asked) -> bool:
+        """Waits until answers may go out; False where the client went away before."""
+        if self._gate.is_set():
+            return True
+        gone = asyncio.ensure_future(reader.read(1))
+        may = asyncio.ensure_future(self._gate.wait())
+        await asyncio.wait((gone, may), return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            may.cancel()
+            asked.closed.set()
+            return False
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        return True
+
+    def _answer(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
+        told = self._plan.pop(0) if len(self._plan) > 1 else self._plan[0]
+        if told is None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
+            return False
+        if isinstance(told, _Status):
+            body = canonical({"error": {"message": told.message, "type": "told", "code": None}})
+            writer.write(_head(told.status, told.headers, body) + body)
+            return True
+        body = canonical(_completion(asked.body, told))
+        writer.write(_head(200, {}, body) + body)
+        return True
+
+
+def _head(status: int, headers: dict[str, str], body: bytes) -> bytes:
+    lines = [f"HTTP/1.1 {status} Told", "content-type: application/json", f"content-length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    """One request, or None where the client has closed the connection."""
+    line = await reader.readline()
+    if not line:
+        return None
+    headers: dict[str, str] = {}
+    while (header := (await reader.readline()).decode().strip()) != "":
+        name, _, value = header.partition(":")
+        headers[name.lower()] = value.strip()
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Asked(line.split()[1].decode(), headers, msgspec.json.decode(body or b"null"))
+
+
+def _completion(asked: Any, text: str) -> dict[str, Any]:
+    """A chat completion with this text, as the call of a tool where one is required."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    tools: list[Any] = asked.get("tools") or []
+    if tools:
+        call: dict[str, Any] = {"name": tools[0]["function"]["name"], "arguments": text}
+        message = {"role": "assistant", "content": None}
+        message["tool_calls"] = [{"id": "call-1", "type": "function", "function": call}]
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_767_225_600,
+        "model": asked["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if tools else "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }
