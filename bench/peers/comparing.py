@@ -56,8 +56,9 @@ class Compared(msgspec.Struct, kw_only=True):
     rows: list[Row]
 
     def row(self, system: str) -> Row | None:
-        """That of a system, where it has figures."""
-        return next((row for row in self.rows if row.system == system and row.median is not None), None)
+        """That of a system, where it has figures that mean something."""
+        found = (row for row in self.rows if row.system == system and not row.problem)
+        return next((row for row in found if row.median is not None), None)
 
 
 def compare(
@@ -76,16 +77,24 @@ def compare(
         ready = [system for system in able if not rows[system.name].problem and system is not PLAIN]
         shift = turn % len(ready) if ready else 0
         for system in [PLAIN, *ready[shift:], *ready[:shift]]:
-            outcome = perform(system, job)
-            row = rows[system.name]
+            outcome, row = perform(system, job), rows[system.name]
             if isinstance(outcome, Failed):
                 row.problem = f"not run: {outcome.why}"
-            elif right is not None and (difference := wrong(outcome.results, right)):
-                row.problem = f"wrong: {difference}"
-            else:
-                right = outcome.results if right is None else right
+            elif system is PLAIN and right is None:
+                right = outcome.results
+            if right is None:
+                return _without_reference(job, events, list(rows.values()))
+            if isinstance(outcome, Outcome):
+                row.problem = wrong(outcome.results, right)
                 _note(row, outcome, events)
     return Compared(job=job, events=events, rows=list(rows.values()))
+
+
+def _without_reference(job: Job, events: int, rows: list[Row]) -> Compared:
+    """The plain loop failed: nobody can be checked."""
+    for row in rows:
+        row.problem = row.problem or "not run: the plain loop failed"
+    return Compared(job=job, events=events, rows=rows)
 
 
 def wrong(found: Results, right: Results) -> str:
@@ -95,7 +104,7 @@ def wrong(found: Results, right: Results) -> str:
         for name, value in right.items()
         if found.get(name) != value
     ]
-    return "; ".join(differences)
+    return f"wrong: {'; '.join(differences)}" if differences else ""
 
 
 def _note(row: Row, outcome: Outcome, events: int) -> None:

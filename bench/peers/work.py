@@ -66,8 +66,8 @@ class Short(msgspec.Struct, frozen=True, gc=False):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What a runner has to do: `work` on the `count` lines of `file`, with `scratch` to write to.
 
-    `rate` and `seconds` are those of W2, `fields` is how many of an event's fields the row keeps. `variant` names one of
-    several ways that a peer has.
+    `rate` and `seconds` are those of W2, `fields` is how many of an event's fields the row keeps, and `variant` names
+    one of several ways that a peer has.
     """
 
     work: str

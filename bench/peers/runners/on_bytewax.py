@@ -7,6 +7,9 @@ still but for the events: with Bytewax's default it would go on with the wall cl
 replay. W2 has a source that is asked for what a queue holds.
 """
 
+# The peer is not in the environment where types are checked.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import queue
@@ -109,7 +112,7 @@ def keep_durable(task: Task) -> Outcome:
 
 def _keep_latest(task: Task, options: dict[str, Any]) -> Outcome:
     decode = msgspec.json.Decoder(task.event).decode
-    states: list[tuple[str, Any]] = []
+    states: list[Any] = []
     hot: list[int] = []
     keyed = task.variant == "keyed"
     logic = OneSensor if keyed else ManySensors

@@ -7,6 +7,9 @@ batch. W3 keeps snapshots every second; the last of them is not waited for. In W
 is 30 s past its end. In W2 the variant is the time between commits in milliseconds; events are handed over decoded.
 """
 
+# The peer is not in the environment where types are checked.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import os

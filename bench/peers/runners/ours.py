@@ -1,9 +1,8 @@
 """Extrovert. W1 on a store in memory, W3 as in `extrovert run`: a file, fsync, group commit, snapshots beside.
 
-Events come in as chunks of JSON lines, as `extrovert send` makes them. The latest row is a table over the stream, the
-count a table with a fold of its own, the trigger an agent on the stream: it is called for each event above the limit
-(where several of one key wait, once for all of them) and its decision goes through the log as any other. The clock is
-stopped when the last event is applied and the last decision made; in W3, when both are durable.
+Events come in as chunks of JSON lines, as `extrovert send` makes them. The latest row and the count are a table with a
+fold, the trigger is an agent on it: its decision goes through the log as any other. The clock is stopped when the last
+event is applied and the last decision made; in W3, when both are durable.
 """
 
 from __future__ import annotations
@@ -57,10 +56,19 @@ class Short(Record):
     site: str
 
 
-class Count(Record):
-    """How many events a sensor has sent."""
+class Latest(Record):
+    """What is known of a sensor: its latest reading, and how many it has sent."""
 
     sensor_id: str
+    reading: Reading
+    events: int
+
+
+class ShortLatest(Record):
+    """The same of readings of which five fields are kept."""
+
+    sensor_id: str
+    reading: Short
     events: int
 
 
@@ -74,23 +82,22 @@ class Minute(Record):
     total: int
 
 
-def latest_app(event: type[Any], limit: int, hot: list[int]) -> App:
+def latest_app(fields: int, limit: int, hot: list[int]) -> App:
     """W1 and W3: the latest row and the count of each sensor, and an agent that is called when one is too hot."""
+    event, record = (Reading, Latest) if fields == 10 else (Short, ShortLatest)
     app = App("latest")
     readings = app.stream("readings", event, key="sensor_id")
-    app.table("latest", event, key="sensor_id", source=readings)
-    app.table("counts", Count, key="sensor_id", source=readings, fold=count_one)
 
-    @app.agent(wakes_on=readings, when=lambda reading: reading.value > limit)
-    async def alarm(turn: Turn, reading: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        hot.extend(event.sequence for event in turn.events)
+    def count(row: Any, reading: Any) -> Any:
+        return record(reading.sensor_id, reading, 1 if row is None else row.events + 1)
+
+    latest = app.table("latest", record, key="sensor_id", source=readings, fold=count)
+
+    @app.agent(wakes_on=latest, when=lambda row: row.reading.value > limit)
+    async def alarm(turn: Turn, row: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        hot.append(row.reading.sequence)
 
     return app
-
-
-def count_one(row: Count | None, event: Any) -> Count:
-    """The fold: one more."""
-    return Count(event.sensor_id, 1 if row is None else row.events + 1)
 
 
 def minutes_app(event: type[Any]) -> App:
@@ -140,15 +147,15 @@ def keep_durable(task: Task) -> Outcome:
 
 async def _keep_latest(task: Task, *, durable: bool) -> Outcome:
     hot: list[int] = []
-    app = latest_app(Reading if task.fields == 10 else Short, task.limit, hot)
+    app = latest_app(task.fields, task.limit, hot)
     place = hosted(app.declared(), Path(task.scratch) / "data") if durable else in_memory(app)
     async with place as engine:
         own_process()
         with timed() as took:
             await feed(engine, "readings", chunks(Path(task.file)), ahead=AHEAD)
-        tables = engine.shard.fold.context.tables
-        latest = {key: row.sequence for key, row in tables["latest"].rows.items()}
-        counts = {key: row.events for key, row in tables["counts"].rows.items()}
+        rows = engine.shard.fold.context.tables["latest"].rows
+        latest = {key: row.reading.sequence for key, row in rows.items()}
+        counts = {key: row.events for key, row in rows.items()}
     return Outcome(seconds=took.seconds, processor_s=took.processor_s, results=latest_digests(latest, counts, set(hot)))
 
 
