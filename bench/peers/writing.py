@@ -104,13 +104,14 @@ def _everybody(one: Compared) -> str:
                 f"{_ms(min(known))} to {_ms(max(known))}" if latency else f"{min(known):,.0f} to {max(known):,.0f}",
                 _times(ours, row) if row is not ours else "",
                 f"{median(row.processor):.1f} s",
-                f"{row.peak_mb:,.0f} MB",
+                f"{_ms(row.behind_ms)} ms" if latency else f"{row.peak_mb:,.0f} MB",
             ]
         )
     figure = "p50 / p99" if latency else "events"
     range_ = "p50, lowest to highest" if latency else "lowest to highest"
     events = "" if latency else f", {one.events:,} events"
-    head = ["", "version", figure, range_, "Extrovert ×", "processor", "peak memory"]
+    last = "sender late, p99" if latency else "peak memory"
+    head = ["", "version", figure, range_, "Extrovert ×", "processor", last]
     return f"**{one.job.name}**, {one.job.what}{events}:\n\n{_table(head, rows)}"
 
 

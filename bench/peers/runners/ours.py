@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -182,7 +183,7 @@ async def _close_minutes(task: Task) -> Outcome:
 
 
 def wake(task: Task) -> Outcome:
-    """W2: from the call that hands a line to the loop, in another thread, to the first statement of the agent.
+    """W2: from where a thread hands a line to the loop, to the first statement of the agent's turn on it.
 
     The engine is durable as in W3: the wake does not wait for the disk, but shares the machine with it.
     """
@@ -204,13 +205,24 @@ async def _wake(task: Task) -> Outcome:
         own_process()
         loop = asyncio.get_running_loop()
 
-        def take(line: bytes) -> None:
-            engine.shard.advance(engine.clock.now_us())
-            engine.intake.lines("readings", line)
-            engine.nudge()
+        waiting: deque[bytes] = deque()
+
+        def take() -> None:
+            lines: list[bytes] = []
+            while waiting:  # what comes meanwhile too: who put it there saw that the loop had been told
+                lines.append(waiting.popleft())
+            if lines:
+                engine.shard.advance(engine.clock.now_us())
+                engine.intake.lines("readings", b"".join(lines))
+                engine.nudge()
+
+        def hand_over(line: bytes, number: int) -> None:
+            waiting.append(line)
+            if len(waiting) == 1:  # else the loop has been told, and has not come yet
+                loop.call_soon_threadsafe(take)
 
         with timed() as took:
-            sender: threading.Thread = pace.start(lambda line, _: loop.call_soon_threadsafe(take, line) and None)
+            sender: threading.Thread = pace.start(hand_over)
             await asyncio.to_thread(pace.wait)
         sender.join()
     outcome = pace.outcome()
