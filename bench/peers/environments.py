@@ -43,10 +43,8 @@ def environment(requires: tuple[str, ...], under: Path) -> Path | Failed:
     """
     place = under / f"{requires[0]}-{sys.version_info.major}.{sys.version_info.minor}"
     python, ready = place / "bin" / "python", place / ".ready"
-    if not ready.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if (why := _failure([sys.executable, "-m", "venv", "--clear", str(place)])) is not None:
-            return Failed(why)
+    if not ready.exists() and (why := _failure([sys.executable, "-m", "venv", "--clear", str(place)])) is not None:
+        return Failed(why)
     install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--upgrade"]
     if (why := _failure([*install, *requires, f"msgspec=={msgspec.__version__}"])) is not None:
         return python if ready.exists() else Failed(why)
