@@ -14,7 +14,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test check bench clean help
+.PHONY: demo test check bench bench-peers clean help
 
 demo: .venv/.demo  ## Run the storm, with and without live context, and compare
 	$(BIN)/extrovert demo storm --compare $(ARGS)
@@ -36,12 +36,15 @@ check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of t
 bench: .venv/.test  ## Measure (ARGS=--quick for a smoke run)
 	$(BIN)/python -m bench $(ARGS)
 
+bench-peers: .venv/.test  ## Measure beside Pathway, Bytewax and Quix Streams, which it installs (ARGS=--quick)
+	$(BIN)/python -m bench.peers $(ARGS)
+
 clean:  ## Remove .venv, caches and builds; keep what the engine stored in .extrovert
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## Show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What is no environment, or one without pip (left where ensurepip was missing), is made anew.
 .venv/.pip:

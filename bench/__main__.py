@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench import context, decisions, ingest, reads, restart, views, windows
+from bench import context, decisions, ingest, joins, memory, reads, restart, views, windows
 from bench.machine import machine
 from bench.measuring import Figure, Scale, WrongResult
 from bench.reporting import record, report, show
@@ -19,11 +19,13 @@ from bench.reporting import record, report, show
 BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "ingest": ingest.measure,
     "views": views.measure,
+    "joins": joins.measure,
     "decisions": decisions.measure,
     "reads": reads.measure,
     "context": context.measure,
     "restart": restart.measure,
     "windows": windows.measure,
+    "memory": memory.measure,
 }
 FULL = Scale(runs=5, share=1.0)
 QUICK = Scale(runs=1, share=0.05)
