@@ -38,10 +38,6 @@ class Note(Record):
 
 app = App("orders")
 orders = app.stream("orders", Order, key=Order.order_id)
-parcels = app.stream("parcels", Parcel, key=Parcel.order_id)
-wanted = app.stream("wanted", Wanted, key=Wanted.quote_id)
-quotes = app.stream("quotes", Quote, key=Quote.quote_id)
-limits = app.table("limits", Order, key=Order.order_id)
 notes = app.table("notes", Note, key=Note.order_id)
 
 
@@ -192,3 +188,29 @@ async def test_waiting_makes_no_entries(tmp_path: Path) -> None:
     await host.advance(86_400)
     assert len(host.entries()) == before
     assert host.bodies(Passed) == []
+
+
+async def test_mail_for_what_a_turn_does_not_ask_any_more_holds_nobody_up(tmp_path: Path) -> None:
+    """The first of two events ends the turn, since the world has changed as well; the second one is nobody's."""
+    app = App("either")
+    flags = app.table("flags", Note, key=Note.order_id)
+    starts = app.stream("starts", Order, key=Order.order_id)
+    news = app.stream("news", Parcel, key=Parcel.order_id)
+    done = app.table("done", Note, key=Note.order_id)
+
+    @app.agent(wakes_on=starts)
+    async def either(turn: Turn, order: Order) -> None:
+        if flags.get(order.order_id) is None:
+            await turn.gather(turn.next(news, key="a"), turn.next(news, key="b"))
+        turn.put(done, Note(order.order_id, "done"))
+
+    host = Host(app, tmp_path / "log")
+    host.hand_in(starts, Order("o-1", 5))
+    await host.advance(0.001)  # so lately that the turn is not looked at again before the news
+    host.hand_in(flags, Note("o-1", "hurry"))
+    host.hand_in(news, Parcel("a", "x"), Parcel("b", "y"))
+    await host.advance(0.001)
+    await host.settle()
+    assert host.row(done, "o-1").text == "done"
+    assert host.fold.running == {}
+    assert picture(host.fold) == picture(replayed(host))

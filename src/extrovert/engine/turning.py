@@ -197,7 +197,7 @@ class Turning:
         """Answers those who wait for an event that has come."""
         came, self.fold.mail.came = self.fold.mail.came, {}
         for turn in sorted(came, key=lambda turn: turn.order):
-            while (found := mail_for(turn)) is not None:
+            while turn.id in self.fold.running and (found := mail_for(turn)) is not None:
                 self.answer(turn.id, *found)
 
     # ---- running an attempt
