@@ -24,6 +24,11 @@ __all__ = ["RemoteModel"]
 WRAPPED = "answer"
 """The field that holds an answer which is no object, since providers want one."""
 
+SECRET = ("_KEY", "_TOKEN", "_SECRET")
+"""How the names of the environment variables end that hold what nobody is to see."""
+MIN_SECRET = 8
+"""A shorter value is none, and would be found in any text."""
+
 HINTS = {
     400: "The provider does not accept the request: check the model's name, its settings and the output type.",
     401: "Check the API key.",
@@ -166,12 +171,10 @@ class RemoteModel:
         return TransientError(f"{of} could not be read: {type(error).__name__}: {self._clean(str(error))[:300]}")
 
     def _clean(self, text: str) -> str:
-        """Text without the key."""
-        names = (self.declared.api_key_env, f"{self.declared.of.partition(':')[0].upper()}_API_KEY")
-        for name in names:
-            key = os.environ.get(name, "") if name else ""
-            if key:
-                text = text.replace(key, "[key]")
+        """Text without any key that a provider may have been given."""
+        for name, key in os.environ.items():
+            if name == self.declared.api_key_env or (name.endswith(SECRET) and len(key) >= MIN_SECRET):
+                text = text.replace(key, "[key]") if key else text
         return text
 
 
