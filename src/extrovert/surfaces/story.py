@@ -65,12 +65,16 @@ class Read(Record):
 
 
 class Asked(Record):
-    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more."""
+    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more.
+
+    `kind` is ask, call, or that of a wait: sleep, next or approval.
+    """
 
     hash: str
     model: str
     about: msgspec.Raw
     sent_at: datetime
+    kind: str = "ask"
     answer: msgspec.Raw | None = None
     thought_ms: float | None = None
     used: bool = False
@@ -305,7 +309,7 @@ class _Teller:
         """Adds one entry of the turn's trail to its attempts."""
         at = from_us(entry.at_us)
         if isinstance(body, Attempted):
-            asked = [Asked(sent.hash, sent.model, sent.request, at) for sent in body.asks]
+            asked = [Asked(sent.hash, sent.model, sent.request, at, sent.kind) for sent in body.asks]
             attempts[:] = [_cancelled(attempt, body.cancelled) for attempt in attempts]
             attempts.append(
                 Attempt(

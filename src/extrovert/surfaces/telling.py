@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from rich.text import Text
 
 from extrovert.core.log import is_null
 from extrovert.surfaces.printing import columns, moment, plain, short, span
 from extrovert.surfaces.story import Act, Asked, Attempt, Change, Read, Story
 from extrovert.turns.outbox import UNDO
+from extrovert.turns.running import WAITS
+from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +23,7 @@ OUTCOMES = {
     "decided": "Decided",
     "gone": "Ended without a decision, since nothing was left to decide,",
     "contended": "Ended without a decision, since what it read went on changing,",
+    "dropped": "Given up, as its agent declares or a person said,",
     "failed": "Failed",
 }
 WHYS = {
@@ -28,8 +32,16 @@ WHYS = {
     "retried": "tried again after a failure",
     "changed": "what it had read changed",
     "failed": "raised",
+    "late": "its deadline had passed",
+    "released": "a person let it go on",
 }
-STYLES = {"decided": "bold green", "gone": "bold", "contended": "bold yellow", "failed": "bold red"}
+STYLES = {
+    "decided": "bold green",
+    "gone": "bold",
+    "contended": "bold yellow",
+    "dropped": "bold yellow",
+    "failed": "bold red",
+}
 
 
 def tell_to(out: Console, story: Story) -> None:
@@ -160,13 +172,46 @@ def _attempt(out: Console, attempt: Attempt) -> None:
 
 
 def _ask(out: Console, ask: Asked) -> None:
-    out.print(f"       asked {plain(ask.model)} about {short(ask.about, 400)}", soft_wrap=True)
+    out.print(f"       {_asked(ask)}", soft_wrap=True)
     if ask.answer is not None:
         after = "" if ask.thought_ms is None else f" after {span(ask.thought_ms * 1000)}"
         unused = "" if ask.used else " (not used in the end)"
-        out.print(f"       answered{after}: {short(ask.answer, 400)}{unused}", soft_wrap=True)
+        out.print(f"       {_answered(ask, ask.answer, after)}{unused}", soft_wrap=True)
     elif ask.cancelled:
         out.print("       cancelled, since a later attempt asked something else", soft_wrap=True)
+
+
+def _asked(ask: Asked) -> str:
+    """What was asked, or waited for."""
+    match ask.kind:
+        case "sleep":
+            return f"waited until {moment(msgspec.json.decode(ask.about, type=Sleep).until_us)}"
+        case "next":
+            wait = msgspec.json.decode(ask.about, type=Awaited)
+            sent = f"sent to {plain(wait.to)} {short(wait.event, 300)}, and " if wait.to else ""
+            key = "" if wait.key is None else f" under {plain(wait.key)}"
+            return f"{sent}waited for an event of {plain(wait.stream)}{key}{_until(wait.until_us)}"
+        case "approval":
+            asked = msgspec.json.decode(ask.about, type=ApprovalAsked)
+            return f"asked {plain(asked.who or 'a person')} to approve {short(asked.what, 300)}{_until(asked.until_us)}"
+        case _:
+            return f"asked {plain(ask.model)} about {short(ask.about, 400)}"
+
+
+def _until(until_us: int | None) -> str:
+    return "" if until_us is None else f", until {moment(until_us)}"
+
+
+def _answered(ask: Asked, answer: msgspec.Raw, after: str) -> str:
+    """What came of it."""
+    if ask.kind == "approval":
+        said = msgspec.json.decode(answer, type=Approval)
+        note = f": {plain(said.note)}" if said.note else ""
+        who = f" by {plain(said.by)}" if said.by else ", since nobody answered in time"
+        return f"{'approved' if said.granted else 'denied'}{after}{who}{note}"
+    if ask.kind in WAITS and is_null(answer):
+        return f"the moment came{after}" if ask.kind == "sleep" else f"none came in time{after}"
+    return f"answered{after}: {short(answer, 400)}"
 
 
 def _act(out: Console, act: Act) -> None:

@@ -320,3 +320,40 @@ async def test_it_tells_of_guards_business_keys_and_what_was_undone() -> None:
     ):
         assert words in told
     assert "order:B1@1/1 has no undo: it stays done" in told
+
+
+waits = App("waits")
+begun = waits.stream("begun", Booking, key=Booking.booking_id)
+questions = waits.stream("questions", Booking, key=Booking.booking_id)
+replies = waits.stream("replies", Booking, key=Booking.booking_id)
+
+
+@waits.agent(wakes_on=begun)
+async def patient(turn: Turn, booking: Booking) -> None:
+    await turn.sleep_until(turn.now() + HOUR)
+    await turn.request(questions, booking, replies, key="B1", until=turn.now() + HOUR)
+    await turn.approval("fly?", who="ann", until=turn.now() + HOUR)
+    await turn.approval("sure?")
+
+
+async def test_waits_are_told_in_words() -> None:
+    with World(waits) as world:
+        await world.send(begun, Booking("B1", "F1"))
+        await world.advance(timedelta(hours=4))
+        await world.approve("patient:B1", by="bob", note="go")
+        story = story_of(world, "patient:B1")
+    out = StringIO()
+    tell_to(Console(file=out, width=200), story)
+    told = [line.strip() for line in out.getvalue().splitlines()]
+    for words in (
+        "waited until 2026-01-01 01:00:00.000",
+        "the moment came after 1 h",
+        'sent to questions {"booking_id":"B1","flight_id":"F1"}, and waited for an event of replies under B1, '
+        "until 2026-01-01 02:00:00.000",
+        "none came in time after 1 h",
+        'asked ann to approve "fly?", until 2026-01-01 03:00:00.000',
+        "denied after 1 h, since nobody answered in time",
+        'asked a person to approve "sure?"',
+        "approved after 1 h by bob: go",
+    ):
+        assert words in told
