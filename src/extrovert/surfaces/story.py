@@ -130,7 +130,7 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
@@ -157,6 +157,7 @@ class Story(Record):
     writes: list[Write] = []
     emits: list[Emit] = []
     effects: list[Act] = []
+    guarded: bool = False
     guards: list[str] = []
     undoes: list[str] = []
 
@@ -227,6 +228,7 @@ class _Teller:
             writes=body.writes,
             emits=body.emits,
             effects=self._acts(body),
+            guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
         )

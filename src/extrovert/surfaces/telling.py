@@ -57,6 +57,8 @@ def tell_to(out: Console, story: Story) -> None:
     out.print(ended, soft_wrap=True)
     if story.cause:
         out.print(f"Because: {plain(story.cause)}", soft_wrap=True)
+    if story.guarded:
+        out.print("Its answers were given to earlier questions, since what it read went on changing.", soft_wrap=True)
     if story.context_age_ms is not None:
         out.print(f"Its sources had last been heard {span(story.context_age_ms * 1000)} before.", soft_wrap=True)
     _head(out, "Woken by")

@@ -357,3 +357,26 @@ async def test_waits_are_told_in_words() -> None:
         "approved after 1 h by bob: go",
     ):
         assert words in told
+
+
+hurried = App("hurried")
+trips = hurried.table("trips", Flight, key=Flight.flight_id)
+
+
+@hurried.agent(wakes_on=trips, on_conflict="guarded", max_reruns=1)
+async def praise(turn: Turn, flight: Flight) -> None:
+    await turn.ask(f"praise {flight.destination}", output=str)
+
+
+async def test_a_guarded_decision_is_told_to_be_one() -> None:
+    with World(hurried) as world:
+        world.answer(praise, "nice", thinks=SECOND * 10)
+        for destination in ("ORD", "BOS", "LAX"):
+            world.hand_in(trips, Flight("F1", destination))
+            await world.advance(SECOND)
+        await world.settle()
+        story = story_of(world, "praise:F1")
+    out = StringIO()
+    tell_to(Console(file=out, width=200), story)
+    assert story.guarded
+    assert "Its answers were given to earlier questions" in out.getvalue()
