@@ -1,4 +1,7 @@
-"""What all tests share: coroutine tests run in a loop of their own, and random ones print how to repeat them."""
+"""What all tests share: coroutine tests run in a loop of their own; the laws try the same examples at each run.
+
+`pytest --hypothesis-profile=explore` tries other examples at each run, and prints how to repeat one that fails.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "extrovert",
+    "explore",
     derandomize=False,
     print_blob=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+settings.register_profile("extrovert", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("extrovert")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, Optional
+from typing import Any
 
 import msgspec
 
@@ -36,6 +36,7 @@ from extrovert.core.log import (
     Wake,
     is_null,
 )
+from extrovert.turns.bodies import Bodies
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
 from extrovert.turns.mail import Mail, address_of
@@ -46,27 +47,6 @@ from extrovert.turns.running import HOLD, Running
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
-
-_BODY: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
-
-
-_BEGINNING = b'{"kind":"events","stream":"'
-"""How the body of a batch begins, so that it can be decoded in one go, by the type of its stream's events."""
-
-
-def _batch_decoder(event: Any) -> msgspec.json.Decoder[Any]:
-    """Decodes the body of a batch with its records."""
-    fields = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Events)[2:]]
-    data = ("data", list[Optional[event]])  # noqa: UP045 -- `|` does not take what is only known when it runs
-    kind = msgspec.defstruct("Batch", [("kind", str), ("stream", str), data, *fields])
-    return msgspec.json.Decoder(kind)
-
-
-def _stream_of(body: bytes) -> str:
-    """The stream of a batch, if its body begins as bodies do; else ""."""
-    if not body.startswith(_BEGINNING):
-        return ""
-    return body[len(_BEGINNING) : body.find(b'"', len(_BEGINNING))].decode()
 
 
 class Fold:
@@ -110,10 +90,8 @@ class Fold:
             if book.agent.source == "table":
                 self.context.tables[book.agent.on].listeners.append(book.rows_changed)
         self._on_tables = [book for book in self.books.values() if book.agent.source == "table"]
-        self._decoders: dict[str, msgspec.json.Decoder[Any]] = {
-            name: msgspec.json.Decoder(stream.event) for name, stream in self.streams.items()
-        }
-        self._batches = {name: _batch_decoder(stream.event) for name, stream in self.streams.items()}
+        self._bodies = Bodies(self.streams)
+        self._decoders = self._bodies.decoders
         self._row_types = {table.name: table.record for table in tables}
         self.delayed = Delayed(self.context, self._decoders)
 
@@ -125,12 +103,8 @@ class Fold:
             raise CorruptionError(f"The log goes on at offset {entry.offset}, but {self.end} was expected.")
         self.context.clock_is(entry.at_us)
         try:
-            typed = self._batches.get(_stream_of(entry.body)) if entry.kind == "events" else None
-            if typed is not None:
-                body = typed.decode(entry.body)
-                self.events(body, body.data, entry.offset, entry.at_us)
-            else:
-                self._apply(_BODY.decode(entry.body), entry.offset, entry.at_us)
+            body, records = self._bodies.decode(entry)
+            self._apply(body, records, entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -146,11 +120,9 @@ class Fold:
         for seen in self.seen.values():
             seen.drop(at_us)
 
-    def _apply(self, body: Body, offset: int, at_us: int) -> None:  # noqa: C901 -- one case for each kind of entry
+    def _apply(self, body: Body, records: list[Any], offset: int, at_us: int) -> None:  # noqa: C901 -- a case per kind
         match body:
             case Events():
-                decode = self._decoders[body.stream].decode
-                records = [None if is_null(raw) else decode(raw) for raw in body.data]
                 self.events(body, records, offset, at_us)
             case Decided():
                 self.decided(body, offset, at_us)
