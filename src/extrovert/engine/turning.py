@@ -279,6 +279,7 @@ class Turning:
                 changes=tuple(dict.fromkeys((*turn.changes, *stale))),
                 clock_us=self.shard.now_us,
                 positions=turn.positions,
+                old=self.fold.books[turn.agent.name].old(turn.key),
             )
 
         return new
