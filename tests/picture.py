@@ -80,6 +80,7 @@ def _book(book: WakeBook) -> dict[str, Any]:
         "events": {key: list(waiting) for key, waiting in book.events.items()},
         "running": set(book.running),
         "resting": dict(book.resting),
+        "meanwhile": {key: (cause.hops, list(cause.via)) for key, cause in book.meanwhile.items()},
     }
 
 

@@ -54,16 +54,22 @@ class App(Declarations):
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
     `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
-    log is kept for the `retention`; without one, for ever.
+    log is kept for the `retention`; without one, for ever. When `max_hops` decisions have followed from one another
+    with nothing from outside, the next wake is a dead letter: agents wake each other without end.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
+    def __init__(
+        self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None, max_hops: int = 100
+    ) -> None:
         super().__init__()
+        if max_hops < 1:
+            raise DeclarationError(f"App `{name}`: max_hops= must be 1 or more, not {max_hops}.")
         if retention is not None and retention <= timedelta(0):
             raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
         self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
+        self.max_hops = max_hops
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
         self._models: dict[str, Model] = {}
@@ -299,6 +305,7 @@ class App(Declarations):
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            max_hops=self.max_hops,
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,

@@ -104,6 +104,8 @@ class Wake(_Part):
     """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
 
     `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen.
+    `hops` decisions, one after the other, have led to it since something came from outside; `via` are the agents of the
+    last of them.
     """
 
     on: str
@@ -111,6 +113,8 @@ class Wake(_Part):
     at_us: int
     events: list[int] = []
     digest: str = ""
+    hops: int = 0
+    via: list[str] = []
 
 
 class AskSent(_Part):
@@ -260,7 +264,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended,
+    cycle (agents woke each other without end) or failed."""
 
     turn: str
     agent: str

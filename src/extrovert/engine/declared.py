@@ -40,6 +40,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
+    max_hops: int = 100
     retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
     models: Mapping[str, Model] = {}

@@ -15,6 +15,7 @@ from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Position, Wake
 from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
+from extrovert.turns.chain import Cause
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import OutboxState
@@ -31,6 +32,7 @@ class _Book(msgspec.Struct):
     events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
     resting: list[tuple[Any, int]]
     settling: list[tuple[Any, int]] = []
+    meanwhile: list[tuple[Any, Cause]] = []
 
 
 class _Turn(msgspec.Struct):
@@ -90,6 +92,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
             [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
             list(book.resting.items()),
             list(book.settling.items()),
+            [(key, Cause(cause.hops, cause.via)) for key, cause in book.meanwhile.items()],
         )
         for name, book in fold.books.items()
     }
@@ -221,6 +224,7 @@ def _restore_book(fold: Fold, book: WakeBook, shot: _Book) -> None:
     book.seen.update(shot.seen)
     book.resting.update(shot.resting)
     book.settling.update(shot.settling)
+    book.meanwhile.update(shot.meanwhile)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)
     for key, wake in shot.due:

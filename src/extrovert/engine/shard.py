@@ -39,13 +39,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `validate=False` resumes an attempt where it waited, whatever has changed, and commits it unchecked; with
     `refresh_us` turns read a copy of the context that is made anew that often. These two show what the engine is for.
-    `recheck_us` is how often at most a waiting turn looks again when what it read changes.
+    `recheck_us` is how often at most a waiting turn looks again when what it read changes. A wake to which `max_hops`
+    decisions have led, one after the other, becomes a dead letter.
     """
 
     seed: int = 0
     validate: bool = True
     refresh_us: int | None = None
     recheck_us: int = 5_000
+    max_hops: int = 100
     heard_us: Callable[[int], int] = lambda now_us: now_us
     wall_us: Callable[[], int] = lambda: 0
 

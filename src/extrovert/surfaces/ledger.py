@@ -43,7 +43,7 @@ def decisions(
     """List the latest decisions, newest first.
 
     Turns that ended without one are listed too, with their outcome: gone (nothing was left to decide), contended (what
-    they read went on changing) or failed.
+    they read went on changing), cycle (not begun: agents woke each other without end) or failed.
 
     With --json, one object a line: id, agent, key, outcome, cause, offset, at, woken_by, attempts, reads, writes,
     emits, effects (the last four as counts) and context_age_ms.

@@ -130,7 +130,8 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended,
+    cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,

@@ -23,6 +23,7 @@ OUTCOMES = {
     "decided": "Decided",
     "gone": "Ended without a decision, since nothing was left to decide,",
     "contended": "Ended without a decision, since what it read went on changing,",
+    "cycle": "Not begun, since agents woke each other without end,",
     "dropped": "Given up, as its agent declares or a person said,",
     "failed": "Failed",
 }
@@ -39,6 +40,7 @@ STYLES = {
     "decided": "bold green",
     "gone": "bold",
     "contended": "bold yellow",
+    "cycle": "bold yellow",
     "dropped": "bold yellow",
     "failed": "bold red",
 }

@@ -37,6 +37,7 @@ from extrovert.core.log import (
     is_null,
 )
 from extrovert.turns.bodies import Bodies
+from extrovert.turns.chain import OUTSIDE, Chain, outside
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
 from extrovert.turns.mail import Mail, address_of
@@ -72,7 +73,8 @@ class Fold:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
         self.agents = {agent.name: agent for agent in agents}
-        self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
+        self.chain = Chain()
+        self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
@@ -117,6 +119,7 @@ class Fold:
         """An entry up to `end` has been applied."""
         self.end = end
         self.at_us = at_us
+        self.chain.now = OUTSIDE
         for seen in self.seen.values():
             seen.drop(at_us)
 
@@ -184,7 +187,7 @@ class Fold:
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
-        self.mail.delivered(stream, keys, records, offsets)
+        self.mail.delivered(stream, keys, records, offsets, outside=self.chain.now is OUTSIDE)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -226,6 +229,7 @@ class Fold:
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
         self._parks_or_not(turn)
+        self.chain.follows(body.agent, turn.wake)
         return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
@@ -236,6 +240,8 @@ class Fold:
             del turn.inbox[address_of(sent)][0]
         if body.hash == HOLD:
             turn.reruns = 0
+        if sent is not None and sent.kind in ("sleep", "approval"):
+            turn.wake = outside(turn.wake)
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
         self._parks_or_not(turn)
@@ -260,6 +266,7 @@ class Fold:
         Returns (place among the emits, cause) for those that a table could not take.
         """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        self.chain.follows(body.agent, body.wake)
         context = self.context
         context.offset = offset
         for write in body.writes:
@@ -292,10 +299,11 @@ class Fold:
         for move in body.moves if self._outcomes else ():
             pending = self.outbox.pending[move.key]
             if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.chain.now = pending.cause
                 self.context.produce(self._outcomes[pending.effect], outcome, offset)
+                self._deliver_produced(at_us)
+                self.settle(offset, at_us)
         self.intents.extend(self.outbox.step(body, offset, at_us))
-        self._deliver_produced(at_us)
-        self.settle(offset, at_us)
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:

@@ -17,6 +17,7 @@ import msgspec
 
 from extrovert.core.log import Decided, EffectMoved, EffectStep, GuardNote, UndoIntent
 from extrovert.core.record import Record
+from extrovert.turns.chain import OUTSIDE, Cause, after
 
 __all__ = ["ENDS", "UNDO", "Claim", "Done", "Outbox", "OutboxState", "Pending"]
 
@@ -30,7 +31,8 @@ class Pending(Record, omit_defaults=True):
     """An effect that has not come to its end; `key` is its idempotency key, `turn/slot`.
 
     `turn` is the decision, `agent` and `of` its agent and key. It is `unclear` where an earlier try may have acted.
-    `looks` counts the look-ups since. An undo has the key of what it `undoes`, and the outcome of that.
+    `looks` counts the look-ups since. An undo has the key of what it `undoes`, and the outcome of that. `cause` is the
+    chain of decisions that it ends.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Pending(Record, omit_defaults=True):
     undo: str = ""
     undoes: str = ""
     outcome: msgspec.Raw = msgspec.Raw(b"null")
+    cause: Cause = OUTSIDE
 
 
 class Claim(Record):
@@ -112,6 +115,7 @@ class Outbox:
         """Takes up the intents of a decision, and begins to take back those decisions that it undoes."""
         self._fade(at_us)
         taken: list[Pending] = []
+        cause = after(decision.agent, decision.wake)
         for intent in decision.effects:
             lines = [f"{decision.agent}:{decision.key}"] if intent.in_order else []
             lines += [intent.order] if intent.order else []
@@ -131,6 +135,7 @@ class Outbox:
                 step=intent.in_order,
                 lines=lines,
                 undo=intent.undo,
+                cause=cause,
             )
             self._add(pending)
             for line in lines:
@@ -226,7 +231,7 @@ class Outbox:
         once = _once(was.effect, was.once) if was.once else ""
         pending = Pending(
             undo.key, undo.effect, undo.args, offset, at_us, turn=turn, agent=was.agent, of=was.of, once=once,
-            step=was.step, lines=was.lines, undoes=undoes, outcome=done.outcome,
+            step=was.step, lines=was.lines, undoes=undoes, outcome=done.outcome, cause=was.cause,
         )  # fmt: skip
         self._add(pending)
         for line in pending.lines:

@@ -14,6 +14,7 @@ from typing import Any
 
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import Wake
+from extrovert.turns.chain import Cause, Chain, merged
 from extrovert.turns.declare import Agent
 
 __all__ = ["WakeBook"]
@@ -29,11 +30,14 @@ class WakeBook:
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
     that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
-    `settling` those whose wake waits for the changes to calm down, and until when.
+    `settling` those whose wake waits for the changes to calm down, and until when. `chain` has the cause of what is
+    being applied, `meanwhile` the causes of what came while a turn of a key ran.
     """
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[Any], chain: Chain | None = None) -> None:
         self.agent = agent
+        self.chain = chain or Chain()
+        self.meanwhile: dict[Any, Cause | Wake] = {}
         self.seen: dict[Any, str] = {}
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
@@ -68,7 +72,9 @@ class WakeBook:
     def value_is(self, key: Any, value: Any, version: int, at_us: int) -> None:
         """The view value or row at `key` is now `value` (None: gone), since `version`."""
         if key in self.running:
+            self._note_cause(key)
             return
+        cause = self.meanwhile.pop(key, None)
         if value is not None and not self.wants(value):
             value = None
         digest = self.digest(value, version)
@@ -78,7 +84,7 @@ class WakeBook:
             self.seen.pop(key, None)
             self._withdraw(key)
         else:
-            self._add(key, value, version, at_us)
+            self._add(key, value, version, at_us, cause=cause)
 
     def rows_changed(self, keys: Sequence[Any], rows: Sequence[Any]) -> None:
         """Rows of the table that this agent wakes on changed; notes those that can matter. Called for every batch."""
@@ -109,6 +115,8 @@ class WakeBook:
         self.events.setdefault(key, []).append((offset, event))
         if key not in self.running:
             self._add(key, event, offset, at_us)
+        else:
+            self._note_cause(key)
 
     def again(self, key: Any, value: Any, offset: int, at_us: int, events: Sequence[tuple[int, Any]] = ()) -> None:
         """A person wants the failed wake of `key` to be tried once more, with the `events` that it had."""
@@ -177,16 +185,31 @@ class WakeBook:
             self.seen.pop(key, None)
         waiting = self.events.get(key)
         if waiting:
-            self._add(key, waiting[-1][1], waiting[0][0], at_us)
+            self._add(key, waiting[-1][1], waiting[0][0], at_us, cause=self.meanwhile.pop(key, None))
 
     def restore(self, key: Any, wake: Wake, value: Any, now_us: int) -> None:
         """Puts a wake back that was due when a snapshot was taken."""
-        self._add(key, value, wake.offset, wake.at_us, now_us)
+        self._add(key, value, wake.offset, wake.at_us, now_us, wake)
 
-    def _add(self, key: Any, value: Any, offset: int, at_us: int, now_us: int | None = None) -> None:
+    def _note_cause(self, key: Any) -> None:
+        known = self.meanwhile.get(key)
+        self.meanwhile[key] = self.chain.now if known is None else merged(known, self.chain.now)
+
+    def _add(
+        self,
+        key: Any,
+        value: Any,
+        offset: int,
+        at_us: int,
+        now_us: int | None = None,
+        cause: Cause | Wake | None = None,
+    ) -> None:
         wake = self.due.get(key)
+        cause = cause or self.chain.now
         if wake is None:
-            wake = self.due[key] = Wake(self.agent.on, offset, at_us)
+            wake = self.due[key] = Wake(self.agent.on, offset, at_us, hops=cause.hops, via=list(cause.via))
+        elif wake.hops and (both := merged(wake, cause)) is not wake:
+            wake = self.due[key] = wake.but(hops=both.hops, via=list(both.via))
         if self.agent.quiet_us:
             self._settles(key, wake, at_us)
         order = self._order(value)
