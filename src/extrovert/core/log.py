@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.record import Record
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "Failed",
     "GuardNote",
     "Intent",
+    "Invalidated",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "RowCorrected",
     "UndoIntent",
     "Usage",
     "Wake",
@@ -335,7 +338,20 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+Body = (
+    Events
+    | Dead
+    | Retried
+    | Passed
+    | Attempted
+    | Answered
+    | Decided
+    | Ended
+    | Failed
+    | EffectStep
+    | Embedded
+    | Invalidated
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -16,6 +16,7 @@ from extrovert.core.log import AskSent, Position, Wake
 from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
 from extrovert.turns.chain import Cause
+from extrovert.turns.corrections import Watched
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import OutboxState
@@ -75,6 +76,7 @@ class Snapshot(msgspec.Struct):
     agents: dict[str, str | None]
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
+    watched: list[Watched] = []
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -111,6 +113,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         agents={name: _wakes(agent) for name, agent in fold.agents.items()},
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
+        watched=[] if fold.corrections is None else fold.corrections.save(),
     )
     return lambda: encode(shot)
 
@@ -170,6 +173,8 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
     fold.outbox.load(shot.outbox)
+    if fold.corrections is not None:
+        fold.corrections.load(shot.watched)
     _compare(fold, shot, changed)
 
 

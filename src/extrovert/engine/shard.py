@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from extrovert.context.copies import Copies
-from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Passed, Retried
+from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Invalidated, Passed, Retried
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Place, Request
 
@@ -85,11 +85,18 @@ class Shard:
         raw = _encode(body) if encoded is None else encoded
         self.fold.end = offset + count
         result = apply(offset)
+        invalid = () if self.fold.corrections is None else self.fold.corrections.take()
         self.fold.moved(offset + count, self.now_us)
         self.unwritten.append(Entry(offset, self.now_us, _KINDS[type(body)], count, raw, wall() - started, about))
         if self.fold.spoiled:
             self._bury_spoiled()
+        for one in invalid:
+            self._invalidate(one)
         return result
+
+    def _invalidate(self, body: Invalidated) -> None:
+        """Notes that a decision had read what is not true any more."""
+        self.log(body, lambda offset: self.fold.invalidated(body, offset, self.now_us))
 
     def _bury_spoiled(self) -> None:
         """Keeps what operators made of events and nobody could take."""

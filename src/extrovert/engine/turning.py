@@ -279,6 +279,7 @@ class Turning:
                 changes=tuple(dict.fromkeys((*turn.changes, *stale))),
                 clock_us=self.shard.now_us,
                 positions=turn.positions,
+                known=self.fold.knows,
             )
 
         return new

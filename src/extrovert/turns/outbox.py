@@ -25,6 +25,8 @@ ENDS = frozenset({"settled", "failed", "withdrawn"})
 UNDO = "/undo"
 MOST_FAILED = 1_000
 """How many of those that came to a bad end are kept to be listed; the log has all."""
+MOST_UNDONE = 1_000
+"""Of so many decisions that were taken back it is known that they were."""
 
 
 class Pending(Record, omit_defaults=True):
@@ -86,6 +88,7 @@ class OutboxState(msgspec.Struct):
     unwinding: dict[str, bool] = {}
     started_us: dict[str, int] = {}
     failed: list[Pending] = []
+    undone: list[str] = []
 
 
 class Outbox:
@@ -93,7 +96,8 @@ class Outbox:
 
     `claims` are the `once` keys that are taken, `done` what can be undone, by decision. A decision that is `unwinding`
     is taken back: all of it (True), or, since a step of it came to a bad end, its steps. `started_us` is when each
-    effect was last begun, `acting` how many of each are performing. `freed` collects those that became first in a line.
+    effect was last begun, `acting` how many of each are performing, `undone` the latest decisions that were to be taken
+    back. `freed` collects those that became first in a line.
     """
 
     def __init__(self) -> None:
@@ -104,6 +108,7 @@ class Outbox:
         self.unwinding: dict[str, bool] = {}
         self.started_us: dict[str, int] = {}
         self.failed: dict[str, Pending] = {}
+        self.undone: dict[str, None] = {}
         self.acting: Counter[str] = Counter()
         self.freed: list[str] = []
         self._by_turn: dict[str, dict[str, None]] = {}
@@ -244,6 +249,10 @@ class Outbox:
 
     def _unwind_from_now_on(self, turn: str, *, whole: bool) -> None:
         """A decision is to be taken back, if anything of it is left to be."""
+        if whole:
+            self.undone[turn] = None
+            if len(self.undone) > MOST_UNDONE:
+                del self.undone[next(iter(self.undone))]
         before = self.unwinding.get(turn)
         self.unwinding[turn] = whole or bool(before)
         if before is None and not self._left(turn):
@@ -280,6 +289,11 @@ class Outbox:
         return step if step.moves or step.undos else None
 
     # ---- looking
+
+    def knows(self, decision: str) -> bool:
+        """Whether there is something of a decision that can be taken back, or has been, or has come to a bad end."""
+        known = decision in self._by_turn or decision in self.done or decision in self.undone
+        return known or any(failed.turn == decision for failed in self.failed.values())
 
     def may_begin(self, pending: Pending) -> bool:
         """Whether it is first in each of its lines."""
@@ -327,6 +341,7 @@ class Outbox:
             dict(self.unwinding),
             dict(self.started_us),
             list(self.failed.values()),
+            list(self.undone),
         )
 
     def load(self, state: OutboxState) -> None:
@@ -336,6 +351,7 @@ class Outbox:
         self.lines, self.claims, self.done = state.lines, state.claims, state.done
         self.unwinding, self.started_us = state.unwinding, state.started_us
         self.failed = {pending.key: pending for pending in state.failed}
+        self.undone = dict.fromkeys(state.undone)
         self._fading = [(claim.until_us, "claim", place) for place, claim in self.claims.items()]
         self._fading += [(one.until_us, "done", turn) for turn, done in self.done.items() for one in done]
         self._fading.sort()
