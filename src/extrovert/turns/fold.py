@@ -167,7 +167,7 @@ class Fold:
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
-        self.mail.delivered(stream, keys, records, offsets, outside=self.chain.now is OUTSIDE)
+        self.mail.delivered(stream, keys, records, offsets, outside=not self.chain.now.hops)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:

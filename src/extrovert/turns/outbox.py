@@ -120,7 +120,7 @@ class Outbox:
         """Takes up the intents of a decision, and begins to take back those decisions that it undoes."""
         self._fade(at_us)
         taken: list[Pending] = []
-        cause = after(decision.agent, decision.wake)
+        cause = after(decision.agent, decision.wake) if decision.effects else OUTSIDE
         for intent in decision.effects:
             lines = [f"{decision.agent}:{decision.key}"] if intent.in_order else []
             lines += [intent.order] if intent.order else []
