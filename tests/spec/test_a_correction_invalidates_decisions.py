@@ -3,7 +3,7 @@ tells of it, with the old and the new values, within a declared horizon; agents 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,43 @@ async def test_a_view_is_followed_to_the_rows_that_it_had_read(tmp_path: Path) -
     await host.send(shop.prices, Price("ACME", minute(4), 12.0))
     assert shop.told[0].reads[0].through == ["worth/o1"]
     assert (shop.told[0].reads[0].table, shop.told[0].reads[0].key) == ("prices", "ACME")
+
+
+async def test_rows_that_a_view_makes_and_views_over_views_are_followed_too(tmp_path: Path) -> None:
+    app = App("made")
+    prices = app.table("prices", Price, key=Price.symbol, order_by=Price.at, history=timedelta(hours=2))
+    orders = app.table("orders", Order, key=Order.order_id)
+    told: list[DecisionInvalidated] = []
+
+    @app.view(over=prices, key=Filled.order_id)
+    def sides(price: Price) -> Iterator[Filled]:
+        yield Filled(f"{price.symbol} bid", price.value - 1)
+        yield Filled(f"{price.symbol} ask", price.value + 1)
+
+    @app.view(over=prices)
+    def doubled(price: Price) -> float:
+        return 2 * price.value
+
+    @app.view(over=doubled)
+    def again(value: float) -> float:
+        return 2 * value
+
+    @app.agent(wakes_on=orders)
+    async def look(turn: Turn, order: Order) -> None:
+        sides.get("ACME ask") if order.how == "made" else again.get("ACME")
+
+    @app.agent(wakes_on=app.invalidations(horizon=timedelta(hours=1)))
+    async def note(turn: Turn, event: DecisionInvalidated) -> None:
+        told.extend(turn.events)
+
+    host = Host(app, tmp_path / "log")
+    await host.send(prices, Price("ACME", minute(0), 10.0), Price("OTHER", minute(10), 20.0))
+    await host.send(orders, Order("o1", how="made"), Order("o2", how="again"))
+    await host.send(prices, Price("OTHER", minute(10), 21.0), Price("ACME", minute(5), 11.0))
+    assert [(event.about, event.reads[0].key, event.reads[0].through) for event in told] == [
+        ("o1", "ACME", ["sides/ACME ask"]),
+        ("o2", "ACME", ["again/ACME"]),
+    ]
 
 
 async def test_a_read_as_of_a_time_has_that_moment(tmp_path: Path) -> None:

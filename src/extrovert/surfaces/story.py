@@ -279,6 +279,8 @@ class _Teller:
             by = f"dead letter {body.letter}, taken up again"
         elif isinstance(body, Embedded):
             by = f"vectors for search `{body.search}`"
+        elif isinstance(body, Invalidated):
+            by = f"decision `{body.turn}` was invalidated"
         elif isinstance(body, EffectStep):
             by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
         elif isinstance(body, Passed):

@@ -154,9 +154,10 @@ class Corrections:
         before = versions[place] if stands else versions[place - 1] if place else None
         then = versions[place + stands] if place + stands < len(versions) else None
         rows = [one[2] for one in (before, version) if one is not None and one[2] is not None]
+        since_us = at_us if history.since_us is None else history.since_us
         for reader in dict.fromkeys(self._around(table, key, rows)):
             moment_us = reader.read.moment_us
-            if self._in_force(version, then, reader) and moment_us >= (history.since_us or moment_us):
+            if moment_us >= since_us and self._in_force(version, then, reader):
                 old, new = (one and answer([one], moment_us, None, history.ttl_us)[0] for one in (before, version))
                 if self._concerns(reader, old, new):
                     self._note(reader, table, key, old, new, offset)
