@@ -183,9 +183,10 @@ class WakeBook:
             self.seen[key] = digest
         else:
             self.seen.pop(key, None)
-        waiting = self.events.get(key)
-        if waiting:
-            self._add(key, waiting[-1][1], waiting[0][0], at_us, cause=self.meanwhile.pop(key, None))
+        if self.agent.source == "stream":
+            cause, waiting = self.meanwhile.pop(key, None), self.events.get(key)
+            if waiting:
+                self._add(key, waiting[-1][1], waiting[0][0], at_us, cause=cause)
 
     def restore(self, key: Any, wake: Wake, value: Any, now_us: int) -> None:
         """Puts a wake back that was due when a snapshot was taken."""
