@@ -36,6 +36,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
         "outbox": fold.outbox.save(),
+        "corrections": [] if fold.corrections is None else fold.corrections.save(),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
 
@@ -81,6 +82,7 @@ def _book(book: WakeBook) -> dict[str, Any]:
         "events": {key: list(waiting) for key, waiting in book.events.items()},
         "running": set(book.running),
         "resting": dict(book.resting),
+        "meanwhile": {key: (cause.hops, list(cause.via)) for key, cause in book.meanwhile.items()},
     }
 
 

@@ -31,6 +31,7 @@ from extrovert.turns.declare import (
 )
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
+from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -56,22 +57,29 @@ class App(Declarations):
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
     `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
-    log is kept for the `retention`; without one, for ever.
+    log is kept for the `retention`; without one, for ever. When `max_hops` decisions have followed from one another
+    with nothing from outside, the next wake is a dead letter: agents wake each other without end.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
+    def __init__(
+        self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None, max_hops: int = 100
+    ) -> None:
         super().__init__()
+        if max_hops < 1:
+            raise DeclarationError(f"App `{name}`: max_hops= must be 1 or more, not {max_hops}.")
         if retention is not None and retention <= timedelta(0):
             raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
         self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
+        self.max_hops = max_hops
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
         self._models: dict[str, Model] = {}
         self._effects: dict[str, Effect[Any]] = {}
         self._guards: dict[str, Guard[Any]] = {}
         self._outcomes: dict[str, str] = {}
+        self._horizon_us: int | None = None
         self._sources: dict[str, TimedSource | LiveSource] = {}
 
     def source(self, source: TimedSource | LiveSource) -> None:
@@ -234,6 +242,19 @@ class App(Declarations):
             self._outcomes[effect.name] = name
         return self._streams[name]
 
+    def invalidations(self, *, horizon: timedelta) -> Stream[DecisionInvalidated]:
+        """The stream of decisions that had read what was not true then, as late or corrected rows have shown since.
+
+        What a decision has read of tables that keep history is remembered for the `horizon`, which they have to reach.
+        The key of an event is that of the agent that decided. See `docs/corrections.md`.
+        """
+        self._horizon_us = checked_horizon(self.name, horizon, self._horizon_us)
+        if INVALIDATIONS not in self._streams:
+            made_by = "corrections of what decisions had read"
+            stream = Stream[DecisionInvalidated](INVALIDATIONS, DecisionInvalidated, "about", made_by=made_by)
+            add(self._streams, "stream", INVALIDATIONS, stream)
+        return self._streams[INVALIDATIONS]
+
     def model(
         self,
         name: str,
@@ -275,6 +296,8 @@ class App(Declarations):
         from extrovert.models.remote import RemoteModel
 
         models = self._known_models()
+        if self._horizon_us is not None:
+            check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
         for agent in self._agents.values():
             if agent.on not in known[agent.source]:
@@ -303,6 +326,8 @@ class App(Declarations):
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            max_hops=self.max_hops,
+            horizon_us=self._horizon_us,
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,

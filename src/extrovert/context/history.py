@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ class HistoryState(Readable):
     A selector is (key, moment). Its token is the offset that wrote the version in force then; 0 where there was no row.
     Of a key's versions before the horizon only the last is kept, since it was still in force there. Of two versions of
     one event time the one with the later offset counts. With `ttl_us` a version is in force for so long at most.
+    `about_to_put` is told of each version before it is taken up, and of its place among those of its key.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class HistoryState(Readable):
         "_number",
         "_queued",
         "_times",
+        "about_to_put",
         "newest_us",
         "span_us",
         "table",
@@ -66,6 +68,7 @@ class HistoryState(Readable):
         self._times: dict[Any, list[int]] = {}  # the moments that are watched, by key
         self._queued: set[tuple[Any, int]] = set()
         self._number = 0
+        self.about_to_put: Callable[[Any, int, Version], None] | None = None
         self.written: dict[Any, None] = {}  # the keys whose versions changed since they were last saved
 
     @property
@@ -109,6 +112,8 @@ class HistoryState(Readable):
         versions = self.versions.setdefault(key, [])
         at_us = version[0]
         place = len(versions) if not versions or versions[-1][0] < at_us else bisect_left(versions, (at_us,))
+        if self.about_to_put is not None:
+            self.about_to_put(key, place, version)
         if key not in self._times:
             versions[place : place + (place < len(versions) and versions[place][0] == at_us)] = [version]
         else:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.record import Record
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "Failed",
     "GuardNote",
     "Intent",
+    "Invalidated",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "RowCorrected",
     "UndoIntent",
     "Usage",
     "Wake",
@@ -105,6 +108,8 @@ class Wake(_Part):
 
     `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen,
     and `saw` the value itself, where the agent's next turn is told it.
+    `hops` decisions, one after the other, have led to it since something came from outside; `via` are the agents of the
+    last of them.
     """
 
     on: str
@@ -113,6 +118,8 @@ class Wake(_Part):
     events: list[int] = []
     digest: str = ""
     saw: msgspec.Raw = msgspec.Raw(b"null")
+    hops: int = 0
+    via: list[str] = []
 
 
 class AskSent(_Part):
@@ -262,7 +269,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended,
+    cycle (agents woke each other without end) or failed."""
 
     turn: str
     agent: str
@@ -332,7 +340,20 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+Body = (
+    Events
+    | Dead
+    | Retried
+    | Passed
+    | Attempted
+    | Answered
+    | Decided
+    | Ended
+    | Failed
+    | EffectStep
+    | Embedded
+    | Invalidated
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -65,6 +65,7 @@ class Engine:
             seed=self.settings.seed,
             validate=self.settings.validate,
             refresh_us=self.settings.refresh_us,
+            max_hops=declared.max_hops,
             heard_us=self._heard_us,
             wall_us=wall_us,
         )

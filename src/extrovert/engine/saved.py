@@ -15,6 +15,8 @@ from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Position, Wake
 from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
+from extrovert.turns.chain import Cause
+from extrovert.turns.corrections import Watched
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import OutboxState
@@ -32,6 +34,7 @@ class _Book(msgspec.Struct):
     resting: list[tuple[Any, int]]
     settling: list[tuple[Any, int]] = []
     olds: list[tuple[Any, msgspec.Raw]] = []
+    meanwhile: list[tuple[Any, Cause]] = []
 
 
 class _Turn(msgspec.Struct):
@@ -74,6 +77,7 @@ class Snapshot(msgspec.Struct):
     agents: dict[str, str | None]
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
+    watched: list[Watched] = []
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -92,6 +96,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
             list(book.resting.items()),
             list(book.settling.items()),
             [(key, msgspec.Raw(old)) for key, old in book.olds.items()],
+            [(key, Cause(cause.hops, cause.via)) for key, cause in book.meanwhile.items()],
         )
         for name, book in fold.books.items()
     }
@@ -110,6 +115,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         agents={name: _wakes(agent) for name, agent in fold.agents.items()},
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
+        watched=[] if fold.corrections is None else fold.corrections.save(),
     )
     return lambda: encode(shot)
 
@@ -169,6 +175,8 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
     fold.outbox.load(shot.outbox)
+    if fold.corrections is not None:
+        fold.corrections.load(shot.watched)
     _compare(fold, shot, changed)
 
 
@@ -224,6 +232,7 @@ def _restore_book(fold: Fold, book: WakeBook, shot: _Book) -> None:
     book.resting.update(shot.resting)
     book.settling.update(shot.settling)
     book.olds.update((key, bytes(old)) for key, old in shot.olds)
+    book.meanwhile.update(shot.meanwhile)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)
     for key, wake in shot.due:

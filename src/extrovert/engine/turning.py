@@ -281,6 +281,7 @@ class Turning:
                 clock_us=self.shard.now_us,
                 positions=turn.positions,
                 old=self.fold.books[turn.agent.name].old(turn.key),
+                known=self.fold.knows,
             )
 
         return new

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS log (
     kind TEXT NOT NULL, wall_us INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS log_dead ON log (offset) WHERE kind IN ('dead', 'retried');
+CREATE INDEX IF NOT EXISTS log_invalidated ON log (offset) WHERE kind = 'invalidated';
 CREATE TABLE IF NOT EXISTS turns (
     offset INTEGER PRIMARY KEY, turn TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL
 );
@@ -161,6 +162,15 @@ class SqliteStore:
         )
         for row in found:
             yield Entry(*row)
+
+    def invalidated(self, turn: str, since: int) -> list[Entry]:
+        """The entries from offset `since` on which say that the decision of this turn was invalidated, in order."""
+        found = self._connection.execute(
+            "SELECT offset, at_us, kind, count, body, wall_us FROM log WHERE offset >= ?1 AND kind = 'invalidated' "
+            "AND json_extract(CAST(body AS TEXT), '$.turn') = ?2 ORDER BY offset",
+            (since, turn),
+        )
+        return [Entry(*row) for row in found]
 
     def at(self, offset: int) -> Entry | None:
         """The entry that covers `offset`."""

@@ -23,6 +23,7 @@ from extrovert.core.log import (
     Events,
     Failed,
     Intent,
+    Invalidated,
     Passed,
     ReadNote,
     Retried,
@@ -35,7 +36,7 @@ from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
 
-__all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
+__all__ = ["Act", "Asked", "Attempt", "Change", "Corrected", "Read", "Step", "Story", "find", "tell"]
 
 VERSIONED = frozenset({"row", "as_of", "index", "range", "search", "view", "table"})
 MANY = 1_000
@@ -129,8 +130,25 @@ class Act(Record):
     undo: str = ""
 
 
+class Corrected(Record):
+    """A row that the decision had read, as it was known `at` that moment to have been as of `as_of`: `new`, not `old`.
+
+    `through` names the reads that had led to the row, `change` what brought the correction.
+    """
+
+    at: datetime
+    table: str
+    key: Any
+    as_of: datetime
+    old: msgspec.Raw
+    new: msgspec.Raw
+    through: list[str]
+    change: Change | None
+
+
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended,
+    cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
@@ -160,6 +178,7 @@ class Story(Record):
     guarded: bool = False
     guards: list[str] = []
     undoes: list[str] = []
+    invalidated: list[Corrected] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -231,6 +250,7 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
+            invalidated=self._invalidated(body),
         )
 
     # ---- entries
@@ -259,6 +279,8 @@ class _Teller:
             by = f"dead letter {body.letter}, taken up again"
         elif isinstance(body, Embedded):
             by = f"vectors for search `{body.search}`"
+        elif isinstance(body, Invalidated):
+            by = f"decision `{body.turn}` was invalidated"
         elif isinstance(body, EffectStep):
             by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
         elif isinstance(body, Passed):
@@ -285,6 +307,27 @@ class _Teller:
         if change is None:
             return read
         return read.but(change=change, age_ms=(from_us(self.ended.at_us) - change.at).total_seconds() * 1000)
+
+    def _invalidated(self, decided: Decided) -> list[Corrected]:
+        """What of its reads has been corrected since."""
+        found: list[Corrected] = []
+        for entry in self.store.invalidated(decided.turn, self.ended.offset):
+            body = _body.decode(entry.body)
+            assert isinstance(body, Invalidated)
+            found += [
+                Corrected(
+                    from_us(entry.at_us),
+                    row.table,
+                    row.key,
+                    from_us(row.as_of_us),
+                    row.old,
+                    row.new,
+                    row.through,
+                    self._change(row.version, row.table, row.key),
+                )
+                for row in body.rows
+            ]
+        return found
 
     # ---- attempts
 

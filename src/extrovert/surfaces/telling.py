@@ -23,6 +23,7 @@ OUTCOMES = {
     "decided": "Decided",
     "gone": "Ended without a decision, since nothing was left to decide,",
     "contended": "Ended without a decision, since what it read went on changing,",
+    "cycle": "Not begun, since agents woke each other without end,",
     "dropped": "Given up, as its agent declares or a person said,",
     "failed": "Failed",
 }
@@ -39,6 +40,7 @@ STYLES = {
     "decided": "bold green",
     "gone": "bold",
     "contended": "bold yellow",
+    "cycle": "bold yellow",
     "dropped": "bold yellow",
     "failed": "bold red",
 }
@@ -55,6 +57,8 @@ def tell_to(out: Console, story: Story) -> None:
         style="not bold default",
     )
     out.print(ended, soft_wrap=True)
+    if story.invalidated:
+        out.print(Text("Invalidated: what it had read was not true then, as is known since.", style="bold yellow"))
     if story.cause:
         out.print(f"Because: {plain(story.cause)}", soft_wrap=True)
     if story.guarded:
@@ -112,8 +116,24 @@ def _outcome(out: Console, story: Story) -> None:
         for place, emit in enumerate(story.emits, start=1):
             out.print(f"  {_at(emit.to, emit.key)} @{story.offset + place}  {short(emit.data)}", soft_wrap=True)
     _effects(out, story)
+    _corrections(out, story)
     if story.outcome == "decided" and not (story.writes or story.emits or story.effects or story.undoes):
         _head(out, "Changed nothing")
+
+
+def _corrections(out: Console, story: Story) -> None:
+    if story.invalidated:
+        _head(out, "Invalidated")
+    for one in story.invalidated:
+        out.print(
+            f"  {moment(one.at)}  {_at(one.table, one.key)} as of {moment(one.as_of)}, read through "
+            f"{plain(', '.join(one.through))}",
+            soft_wrap=True,
+        )
+        for word, row in (("was", one.old), ("is", one.new)):
+            out.print(f"       {word} {'nothing' if is_null(row) else short(row, 300)}", soft_wrap=True)
+        if one.change is not None:
+            out.print(f"       by @{one.change.offset} {_from(one.change)}", soft_wrap=True)
 
 
 def _head(out: Console, text: str) -> None:

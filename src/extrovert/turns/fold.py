@@ -20,8 +20,6 @@ from extrovert.core.errors import CorruptionError
 from extrovert.core.log import (
     Answered,
     Attempted,
-    Body,
-    Dead,
     Decided,
     EffectStep,
     Embedded,
@@ -30,15 +28,19 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
-    Passed,
+    Invalidated,
     Position,
     Retried,
     Wake,
     is_null,
 )
+from extrovert.turns.applying import apply
 from extrovert.turns.bodies import Bodies
+from extrovert.turns.chain import OUTSIDE, Cause, Chain, outside
+from extrovert.turns.corrections import Corrections
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.invalidated import INVALIDATIONS, told
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.outcome import outcome_of
@@ -68,15 +70,18 @@ class Fold:
         *,
         strict_shards: bool = False,
         outcomes: Mapping[str, str] | None = None,
+        horizon_us: int | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
         self.agents = {agent.name: agent for agent in agents}
-        self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
+        self.chain = Chain()
+        self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self.corrections = None if horizon_us is None else Corrections(self.context, horizon_us, self.chain)
         self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
@@ -104,7 +109,7 @@ class Fold:
         self.context.clock_is(entry.at_us)
         try:
             body, records = self._bodies.decode(entry)
-            self._apply(body, records, entry.offset, entry.at_us)
+            apply(self, body, records, entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -117,33 +122,11 @@ class Fold:
         """An entry up to `end` has been applied."""
         self.end = end
         self.at_us = at_us
+        self.chain.now = OUTSIDE
+        if self.corrections is not None:
+            self.corrections.passed(at_us)
         for seen in self.seen.values():
             seen.drop(at_us)
-
-    def _apply(self, body: Body, records: list[Any], offset: int, at_us: int) -> None:  # noqa: C901 -- a case per kind
-        match body:
-            case Events():
-                self.events(body, records, offset, at_us)
-            case Decided():
-                self.decided(body, offset, at_us)
-            case Attempted():
-                self.attempted(body, offset, at_us)
-            case Answered():
-                self.answered(body, offset, at_us)
-            case EffectStep():
-                self.stepped(body, offset, at_us)
-            case Ended():
-                self.ended(body, offset, at_us)
-            case Failed():
-                self.failed(body, offset, at_us)
-            case Retried():
-                self.retried(body, offset, at_us)
-            case Passed():
-                self.passed(offset, at_us)
-            case Embedded():
-                self.embedded(body, offset, at_us)
-            case Dead():
-                pass
 
     # ---- one method per kind of entry
 
@@ -184,7 +167,7 @@ class Fold:
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
-        self.mail.delivered(stream, keys, records, offsets)
+        self.mail.delivered(stream, keys, records, offsets, outside=not self.chain.now.hops)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -226,6 +209,7 @@ class Fold:
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
         self._parks_or_not(turn)
+        self.chain.follows(body.agent, turn.wake)
         return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
@@ -236,6 +220,8 @@ class Fold:
             del turn.inbox[address_of(sent)][0]
         if body.hash == HOLD:
             turn.reruns = 0
+        if sent is not None and sent.kind in ("sleep", "approval"):
+            turn.wake = outside(turn.wake)
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
         self._parks_or_not(turn)
@@ -260,6 +246,9 @@ class Fold:
         Returns (place among the emits, cause) for those that a table could not take.
         """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        self.chain.follows(body.agent, body.wake)
+        if self.corrections is not None:
+            self.corrections.watch(body, offset, at_us)
         context = self.context
         context.offset = offset
         for write in body.writes:
@@ -292,10 +281,23 @@ class Fold:
         for move in body.moves if self._outcomes else ():
             pending = self.outbox.pending[move.key]
             if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.chain.now = pending.cause
                 self.context.produce(self._outcomes[pending.effect], outcome, offset)
+                self._deliver_produced(at_us)
+                self.settle(offset, at_us)
         self.intents.extend(self.outbox.step(body, offset, at_us))
-        self._deliver_produced(at_us)
-        self.settle(offset, at_us)
+
+    def invalidated(self, body: Invalidated, offset: int, at_us: int) -> None:
+        """What a decision had read has been corrected: an event tells of it, where the app wants to know."""
+        self.chain.now = Cause(body.hops, body.via)
+        if INVALIDATIONS in self.streams:
+            self.context.produce(INVALIDATIONS, told(body), offset)
+            self._deliver_produced(at_us)
+            self.settle(offset, at_us)
+
+    def knows(self, decision: str) -> bool:
+        """Whether there is such a decision, as far as that is remembered: to be undone, or corrected."""
+        return self.outbox.knows(decision) or (self.corrections is not None and self.corrections.knows(decision))
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:

@@ -9,6 +9,7 @@ import msgspec
 
 from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent
+from extrovert.turns.chain import outside as begun_outside
 from extrovert.turns.request import Place
 from extrovert.turns.running import Running
 from extrovert.turns.waits import Awaited
@@ -60,8 +61,10 @@ class Mail:
                 if not of_stream:
                     del self._listeners[stream]
 
-    def delivered(self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]) -> None:
-        """Events have come on a stream; a tombstone is none."""
+    def delivered(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], *, outside: bool
+    ) -> None:
+        """Events have come on a stream, from outside or not; a tombstone is none."""
         of_stream = self._listeners.get(stream)
         if of_stream is None:
             return
@@ -71,3 +74,5 @@ class Mail:
                     for turn in of_stream.get(wanted, ()):
                         turn.inbox[stream, wanted].append((offset, record))
                         self.came[turn] = None
+                        if outside:
+                            turn.wake = begun_outside(turn.wake)

@@ -62,6 +62,7 @@ class Turn:
         clock_us: int = 0,
         positions: Sequence[Place] = (),
         old: Any = None,
+        known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
         self.id = identity
         self.agent = agent.name
@@ -86,6 +87,7 @@ class Turn:
         self._answers = answers
         self._clock_us = clock_us
         self._positions = positions
+        self._known = known
         self._refusals = refusals
         self._occurrences: dict[str, int] = {}
 
@@ -240,8 +242,15 @@ class Turn:
     def undo(self, decision: str) -> None:
         """When this turn commits, the effects of the decision of this id are taken back, the latest first.
 
-        Those that are not performed yet are withdrawn; those in flight are undone when they have settled.
+        Those that are not performed yet are withdrawn; those in flight are undone when they have settled. Raises
+        `TurnError` where nothing is known of such a decision that could be taken back.
         """
+        if not self._known(decision):
+            raise TurnError(
+                f"Agent `{self.agent}` undoes decision `{decision}`, of which nothing is known that could be taken "
+                f"back: there is none of this name, or it has intended no effect, or all have settled and have no "
+                f"undo=, or their horizon has passed. A decision's id is its `turn.id`, `agent:key@offset`."
+            )
         self.undone.append(decision)
 
     def _check_emit(self, stream: Stream[Any], event: Any) -> None:

@@ -16,6 +16,7 @@ import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import Wake, is_null
+from extrovert.turns.chain import Cause, Chain, merged
 from extrovert.turns.declare import Agent
 
 __all__ = ["WakeBook"]
@@ -32,11 +33,14 @@ class WakeBook:
     itself as JSON, where the agent is told it, `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
     that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
-    `settling` those whose wake waits for the changes to calm down, and until when.
+    `settling` those whose wake waits for the changes to calm down, and until when. `chain` has the cause of what is
+    being applied, `meanwhile` the causes of what came while a turn of a key ran.
     """
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[Any], chain: Chain | None = None) -> None:
         self.agent = agent
+        self.chain = chain or Chain()
+        self.meanwhile: dict[Any, Cause | Wake] = {}
         self.seen: dict[Any, str] = {}
         self.olds: dict[Any, bytes] = {}
         self.due: dict[Any, Wake] = {}
@@ -92,7 +96,9 @@ class WakeBook:
     def value_is(self, key: Any, value: Any, version: int, at_us: int) -> None:
         """The view value or row at `key` is now `value` (None: gone), since `version`."""
         if key in self.running:
+            self._note_cause(key)
             return
+        cause = self.meanwhile.pop(key, None)
         if value is not None and not self.wants(value):
             value = None
         digest = self.digest(value, version)
@@ -102,7 +108,7 @@ class WakeBook:
             self.seen.pop(key, None)
             self._withdraw(key)
         else:
-            self._add(key, value, version, at_us)
+            self._add(key, value, version, at_us, cause=cause)
 
     def rows_changed(self, keys: Sequence[Any], rows: Sequence[Any]) -> None:
         """Rows of the table that this agent wakes on changed; notes those that can matter. Called for every batch."""
@@ -133,6 +139,8 @@ class WakeBook:
         self.events.setdefault(key, []).append((offset, event))
         if key not in self.running:
             self._add(key, event, offset, at_us)
+        else:
+            self._note_cause(key)
 
     def again(self, key: Any, value: Any, offset: int, at_us: int, events: Sequence[tuple[int, Any]] = ()) -> None:
         """A person wants the failed wake of `key` to be tried once more, with the `events` that it had."""
@@ -203,18 +211,34 @@ class WakeBook:
             self.olds.pop(key, None)
             if not is_null(wake.saw):
                 self.olds[key] = bytes(wake.saw)
-        waiting = self.events.get(key)
-        if waiting:
-            self._add(key, waiting[-1][1], waiting[0][0], at_us)
+        if self.agent.source == "stream":
+            cause, waiting = self.meanwhile.pop(key, None), self.events.get(key)
+            if waiting:
+                self._add(key, waiting[-1][1], waiting[0][0], at_us, cause=cause)
 
     def restore(self, key: Any, wake: Wake, value: Any, now_us: int) -> None:
         """Puts a wake back that was due when a snapshot was taken."""
-        self._add(key, value, wake.offset, wake.at_us, now_us)
+        self._add(key, value, wake.offset, wake.at_us, now_us, wake)
 
-    def _add(self, key: Any, value: Any, offset: int, at_us: int, now_us: int | None = None) -> None:
+    def _note_cause(self, key: Any) -> None:
+        known = self.meanwhile.get(key)
+        self.meanwhile[key] = self.chain.now if known is None else merged(known, self.chain.now)
+
+    def _add(
+        self,
+        key: Any,
+        value: Any,
+        offset: int,
+        at_us: int,
+        now_us: int | None = None,
+        cause: Cause | Wake | None = None,
+    ) -> None:
         wake = self.due.get(key)
+        cause = cause or self.chain.now
         if wake is None:
-            wake = self.due[key] = Wake(self.agent.on, offset, at_us)
+            wake = self.due[key] = Wake(self.agent.on, offset, at_us, hops=cause.hops, via=list(cause.via))
+        elif wake.hops and (both := merged(wake, cause)) is not wake:
+            wake = self.due[key] = wake.but(hops=both.hops, via=list(both.via))
         if self.agent.quiet_us:
             self._settles(key, wake, at_us)
         order = self._order(value)
