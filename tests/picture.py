@@ -77,6 +77,7 @@ def _watched(fold: Fold) -> dict[str, dict[Any, list[Any]]]:
 def _book(book: WakeBook) -> dict[str, Any]:
     return {
         "seen": dict(book.seen),
+        "olds": dict(book.olds),
         "due": dict(book.due),
         "events": {key: list(waiting) for key, waiting in book.events.items()},
         "running": set(book.running),

@@ -13,7 +13,7 @@ from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
-from extrovert.core.declaring import accepts_none, add, hints
+from extrovert.core.declaring import accepts_none, add, decoder_of_old, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
@@ -31,7 +31,7 @@ from extrovert.turns.declare import (
 )
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
-from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon
+from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -47,7 +47,9 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 V = TypeVar("V")
 P = ParamSpec("P")
-AgentFunction = Callable[[Turn, V], Coroutine[Any, Any, None]]
+AgentFunction = (
+    Callable[[Turn, V], Coroutine[Any, Any, None]] | Callable[[Turn, V, V | None], Coroutine[Any, Any, None]]
+)
 
 
 class App(Declarations):
@@ -110,7 +112,8 @@ class App(Declarations):
         """Declares an agent: the decorated `async def name(turn, value)` runs when what it wakes on changes.
 
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
-        accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
+        accepts None is also told when it went away. A function with a third, `(turn, value, old)`, is given what the
+        last ended turn of the key saw. `model` answers its asks. `when` limits wakes to values for which
         it is true; `order(value)` is the order of admission, smallest first, then by age; an agent of higher `priority`
         comes first. `concurrency` is how many turns may run at a time (100), and `rest` how long a key is left alone
         after a turn of its own. With `quiet` a turn begins when nothing has changed for so long, or `max_wait` after
@@ -139,6 +142,7 @@ class App(Declarations):
                 source=source,
                 on=wakes_on.name,
                 declines_none=source == "stream" or not accepts_none(name, function),
+                old=_old(name, source, function),
                 model=_named(model) if model else "",
                 prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
                 parameters=model.parameters if isinstance(model, Model) else "",
@@ -246,9 +250,7 @@ class App(Declarations):
         """
         self._horizon_us = checked_horizon(self.name, horizon, self._horizon_us)
         if INVALIDATIONS not in self._streams:
-            made_by = "corrections of what decisions had read"
-            stream = Stream[DecisionInvalidated](INVALIDATIONS, DecisionInvalidated, "about", made_by=made_by)
-            add(self._streams, "stream", INVALIDATIONS, stream)
+            add(self._streams, "stream", INVALIDATIONS, invalidations())
         return self._streams[INVALIDATIONS]
 
     def model(
@@ -365,6 +367,15 @@ class App(Declarations):
         from extrovert.engine.querying import answered
 
         return await answered(engine, query, limit=limit, seconds=seconds)
+
+
+def _old(name: str, source: str, function: Callable[..., Any]) -> Any:
+    decoder = decoder_of_old(name, function)
+    if decoder is not None and source == "stream":
+        raise DeclarationError(
+            f"Agent `{name}` wakes on a stream: `turn.events` are what came, and there is no old value."
+        )
+    return decoder
 
 
 def _named(model: Policy[Any] | Model | str) -> str:

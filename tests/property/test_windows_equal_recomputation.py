@@ -9,7 +9,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -149,8 +149,20 @@ def test_disorder_that_is_allowed_makes_no_difference(
         assert one.but(newest=None) == other.but(newest=None)
 
 
+_grown = {"spans": SPANS[3], "disorder": timedelta(0), "lateness": timedelta(seconds=2), "emit": "changes"}
+
+
 @settings(max_examples=200, deadline=None)
 @given(_streams, _settings, st.integers(0, 40), st.integers(0, 40))
+@example(  # two sessions that end together, one of which has grown
+    [
+        Reading(key, from_us(BEGIN_US + half * SECOND // 2), 1, "hall")
+        for key, half in (("cold", 30), ("warm", 29), ("warm", 30))
+    ],
+    _grown | {"keep": timedelta(seconds=15)},
+    3,
+    0,
+)
 def test_a_snapshot_makes_no_difference(
     readings: list[Reading], options: dict[str, Any], at: int, silence_s: int
 ) -> None:

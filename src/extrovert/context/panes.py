@@ -87,9 +87,9 @@ class Deadlines:
             heappop(heap)
         return (heap[0][0], heap[0][2]) if heap else None
 
-    def in_order(self) -> list[Pane]:
-        """All panes, as they are due."""
-        return [pane for due_us, _, pane in sorted(self._heap) if due_us == pane.due_us and pane.stage in self._stages]
+    def panes(self) -> list[Pane]:
+        """All panes, in no order."""
+        return [pane for due_us, _, pane in self._heap if due_us == pane.due_us and pane.stage in self._stages]
 
     def pop(self) -> None:
         """Takes away what `next` gave."""

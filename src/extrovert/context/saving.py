@@ -24,15 +24,21 @@ class _State(msgspec.Struct):
 
 
 def saved(state: WindowState) -> bytes:
-    """The held windows, pane by pane in the order of their deadlines: (start, end, stage, windows)."""
+    """The held windows, pane by pane in the order of their ends, beginnings and names: (start, end, stage, windows).
+
+    In which order those of one end stand in the deadlines hangs on how sessions have grown, and changes nothing.
+    """
     panes = [
         (pane.start_us, pane.end_us, pane.stage, [(held.key, held.filled, held.cell) for held in pane.values()])
         for deadlines in (state.opened, state.ended)
-        for pane in deadlines.in_order()
-        if pane.stage != FORGOTTEN
+        for pane in sorted((pane for pane in deadlines.panes() if pane.stage != FORGOTTEN), key=_place)
     ]
     encode = msgspec.json.encode
     return encode(_State(state.mark, state.late, state.quarantine, msgspec.Raw(encode(panes))))
+
+
+def _place(pane: Pane) -> tuple[int, int, str]:
+    return pane.end_us, pane.start_us, min((held.name for held in pane.values()), default="")
 
 
 def restore(state: WindowState, saved: bytes) -> None:

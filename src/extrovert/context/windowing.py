@@ -11,10 +11,10 @@ from extrovert.context.ahead import limit, too_far
 from extrovert.context.assigning import Assigner, assigner
 from extrovert.context.columns import checked
 from extrovert.context.folding import Batch, Folding
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 from extrovert.context.panes import CLOSED, DROPPED, FIRST_US, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant, row_key
 from extrovert.context.saving import restore, saved
-from extrovert.context.watermark import Watermark
+from extrovert.context.watermark import NEVER, Watermark
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -277,6 +277,13 @@ class WindowState:
             if batch is not None and offset in batch.offsets:
                 failures.setdefault(batch.place_at(offset), cause)
             return None
+
+    def figures(self) -> Figures:
+        """The windows that still take events, by how far event time is."""
+        held = sum(len(pane) for pane in self.assigner.panes())
+        known = self.mark.latest_us != NEVER
+        times = (self.mark.latest_us, self.mark.reached_us) if known else (None, None)
+        return Figures("window", "windows", held, self.late, len(self.quarantine), *times, self.mark.alarm_us)
 
     # ---- snapshots
 

@@ -106,9 +106,9 @@ class Passed(_Part, tag="passed", tag_field="kind"):
 class Wake(_Part):
     """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
 
-    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen.
-    `hops` decisions, one after the other, have led to it since something came from outside; `via` are the agents of the
-    last of them.
+    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen,
+    and `saw` the value itself, where the agent's next turn is told it. `hops` decisions, one after the other, have led
+    to it since something came from outside; `via` are the agents of the last of them.
     """
 
     on: str
@@ -116,6 +116,7 @@ class Wake(_Part):
     at_us: int
     events: list[int] = []
     digest: str = ""
+    saw: msgspec.Raw = msgspec.Raw(b"null")
     hops: int = 0
     via: list[str] = []
 

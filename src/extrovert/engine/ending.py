@@ -112,7 +112,10 @@ def wake_seen(shard: Shard, turn: Running) -> Wake:
     """The turn's wake, with the digest of what the turn saw there."""
     if turn.agent.source == "stream":
         return turn.wake
-    return turn.wake.but(digest=shard.fold.books[turn.agent.name].digest(turn.value, turn.version))
+    book = shard.fold.books[turn.agent.name]
+    seen = turn.wake.but(digest=book.digest(turn.value, turn.version))
+    saw = book.saw(turn.value)
+    return seen if saw is None else seen.but(saw=saw)
 
 
 def cancel_calls(shard: Shard, turn: Running) -> None:

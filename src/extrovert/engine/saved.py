@@ -33,6 +33,7 @@ class _Book(msgspec.Struct):
     events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
     resting: list[tuple[Any, int]]
     settling: list[tuple[Any, int]] = []
+    olds: list[tuple[Any, msgspec.Raw]] = []
     meanwhile: list[tuple[Any, Cause]] = []
 
 
@@ -94,6 +95,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
             [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
             list(book.resting.items()),
             list(book.settling.items()),
+            [(key, msgspec.Raw(old)) for key, old in book.olds.items()],
             [(key, Cause(cause.hops, cause.via)) for key, cause in book.meanwhile.items()],
         )
         for name, book in fold.books.items()
@@ -229,6 +231,7 @@ def _restore_book(fold: Fold, book: WakeBook, shot: _Book) -> None:
     book.seen.update(shot.seen)
     book.resting.update(shot.resting)
     book.settling.update(shot.settling)
+    book.olds.update((key, bytes(old)) for key, old in shot.olds)
     book.meanwhile.update(shot.meanwhile)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)

@@ -136,7 +136,8 @@ class Turning:
                 turn.watch(attempt.scope.taken)
             self._park(turn, attempt)
             for question in questions:
-                self._call(turn, question, turn.calls[question.place][1])
+                sent, sent_us = turn.calls[question.place]
+                self._call(turn, question.about(sent.request), sent_us)
             if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
                 self.stale[turn] = None
             return
@@ -279,6 +280,7 @@ class Turning:
                 changes=tuple(dict.fromkeys((*turn.changes, *stale))),
                 clock_us=self.shard.now_us,
                 positions=turn.positions,
+                old=self.fold.books[turn.agent.name].old(turn.key),
                 known=self.fold.knows,
             )
 

@@ -10,6 +10,8 @@ from math import ceil, exp, log
 from statistics import NormalDist
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
+import msgspec
+
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
@@ -206,7 +208,8 @@ class Agent(Generic[T]):
     """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
-    accept None: it is then not woken by what went away.
+    accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
+    where the function takes that too.
     """
 
     def __init__(
@@ -233,9 +236,11 @@ class Agent(Generic[T]):
         retry_after: timedelta = timedelta(seconds=1),
         prompted: bool = False,
         parameters: str = "",
+        old: msgspec.json.Decoder[Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
+        self.old = old
         self.source = source
         self.on = on
         self.declines_none = declines_none
@@ -256,3 +261,7 @@ class Agent(Generic[T]):
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
+
+    def begin(self, turn: Any, value: Any) -> Coroutine[Any, Any, None]:
+        """The agent function at its start."""
+        return self.function(turn, value) if self.old is None else self.function(turn, value, turn.old)

@@ -237,7 +237,7 @@ class Fold:
 
     def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
-        self._close(turn, body.wake.digest, offset, at_us)
+        self._close(turn, body.wake, offset, at_us)
         self.settle(offset, at_us)
 
     def decided(self, body: Decided, offset: int, at_us: int) -> list[tuple[int, str]]:
@@ -258,7 +258,7 @@ class Fold:
             if row is not None and write.key in table.rows:
                 table.by_turns.add(write.key)
         self.intents.extend(self.outbox.intend(body, offset, at_us))
-        self._close(turn, body.wake.digest, offset, at_us)
+        self._close(turn, body.wake, offset, at_us)
         self.settle(offset, at_us)
         return self._emitted(body.emits, offset, at_us)
 
@@ -361,14 +361,14 @@ class Fold:
         else:
             self.parked.pop(turn.id, None)
 
-    def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
+    def _close(self, turn: Running, wake: Wake, offset: int, at_us: int) -> None:
         turn.watch({})
         turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
         self.mail.forget(turn)
         book = self.books[turn.agent.name]
-        book.end(turn.key, digest, at_us)
+        book.end(turn.key, wake, at_us)
         if turn.agent.source != "stream":
             value, version = self.present(turn.agent, turn.key)
             book.value_is(turn.key, value, version or offset, at_us)

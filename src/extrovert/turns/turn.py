@@ -42,7 +42,8 @@ class Turn:
     until it commits.
 
     `events` are the events that woke a turn on a stream, oldest first. `changes` names the reads because of which the
-    turn was run again, as `table/key`: a prompt may say what has changed. `id` names the turn, and later its decision.
+    turn was run again, as `table/key`: a prompt may say what has changed. `old` is what the last ended turn of this key
+    saw, where the agent takes it. `id` names the turn, and later its decision.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Turn:
         changes: Sequence[str] = (),
         clock_us: int = 0,
         positions: Sequence[Place] = (),
+        old: Any = None,
         known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
         self.id = identity
         self.agent = agent.name
         self.key = key
         self.events = events
+        self.old = old
         self.changes = tuple(changes)
         self.instructions = agent.instructions
         self.emitted: list[tuple[Stream[Any], Any, int | None]] = []

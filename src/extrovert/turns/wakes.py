@@ -12,8 +12,10 @@ from heapq import heappop, heappush
 from itertools import compress
 from typing import Any
 
+import msgspec
+
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.log import Wake
+from extrovert.core.log import Wake, is_null
 from extrovert.turns.chain import Cause, Chain, merged
 from extrovert.turns.declare import Agent
 
@@ -27,7 +29,8 @@ MAX_RESTING = 10_000
 class WakeBook:
     """The wakes of one agent.
 
-    `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
+    `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `olds` to that
+    itself as JSON, where the agent is told it, `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
     that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
     `settling` those whose wake waits for the changes to calm down, and until when. `chain` has the cause of what is
@@ -39,6 +42,7 @@ class WakeBook:
         self.chain = chain or Chain()
         self.meanwhile: dict[Any, Cause | Wake] = {}
         self.seen: dict[Any, str] = {}
+        self.olds: dict[Any, bytes] = {}
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
@@ -60,6 +64,26 @@ class WakeBook:
             return fingerprint(canonical(value))
         except Exception:
             return str(version)
+
+    def saw(self, value: Any) -> msgspec.Raw | None:
+        """What is kept of a value for the next turn of its key; None where the agent is not told, or JSON lacks it."""
+        if self.agent.old is None or value is None:
+            return None
+        try:
+            raw = canonical(value)
+            self.agent.old.decode(raw)
+        except Exception:
+            return None
+        return msgspec.Raw(raw)
+
+    def old(self, key: Any) -> Any:
+        """What the last ended turn of `key` saw; None where there was none, it saw nothing, or it was another type."""
+        if self.agent.old is None or key not in self.olds:
+            return None
+        try:
+            return self.agent.old.decode(self.olds[key])
+        except msgspec.DecodeError:
+            return None
 
     def wants(self, value: Any) -> bool:
         """Whether the agent's condition holds. Where it raises, it does: the turn runs, and fails visibly."""
@@ -172,17 +196,21 @@ class WakeBook:
             return wake, [pair for pair in waiting if pair[0] in recorded.events]
         return wake.but(events=[offset for offset, _ in waiting]), waiting
 
-    def end(self, key: Any, digest: str, at_us: int) -> None:
-        """The turn of `key` ended, having seen `digest`; the caller then says what the present is."""
+    def end(self, key: Any, wake: Wake, at_us: int) -> None:
+        """The turn of `key` ended, having seen what `wake` tells; the caller then says what the present is."""
         self.running.discard(key)
         if self.agent.rest_us:
             if len(self.resting) > MAX_RESTING:
                 self.resting = {other: until for other, until in self.resting.items() if until > at_us}
             self.resting[key] = at_us + self.agent.rest_us
-        if digest:
-            self.seen[key] = digest
+        if wake.digest:
+            self.seen[key] = wake.digest
         else:
             self.seen.pop(key, None)
+        if self.agent.old is not None:
+            self.olds.pop(key, None)
+            if not is_null(wake.saw):
+                self.olds[key] = bytes(wake.saw)
         if self.agent.source == "stream":
             cause, waiting = self.meanwhile.pop(key, None), self.events.get(key)
             if waiting:
