@@ -235,9 +235,7 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
-            invalidated=corrected(
-                self.store, body.turn, self.ended.offset, lambda offset: getattr(self._change(offset), "by", "")
-            ),
+            invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
     # ---- entries
@@ -273,6 +271,9 @@ class _Teller:
         elif isinstance(body, Passed):
             by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
+
+    def _by(self, offset: int) -> str:
+        return change.by if (change := self._change(offset)) else ""
 
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:
         """The change that made the wake due, and the turn that had to end before."""
