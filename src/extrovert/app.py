@@ -31,7 +31,7 @@ from extrovert.turns.declare import (
 )
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
-from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon
+from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -250,9 +250,7 @@ class App(Declarations):
         """
         self._horizon_us = checked_horizon(self.name, horizon, self._horizon_us)
         if INVALIDATIONS not in self._streams:
-            made_by = "corrections of what decisions had read"
-            stream = Stream[DecisionInvalidated](INVALIDATIONS, DecisionInvalidated, "about", made_by=made_by)
-            add(self._streams, "stream", INVALIDATIONS, stream)
+            add(self._streams, "stream", INVALIDATIONS, invalidations())
         return self._streams[INVALIDATIONS]
 
     def model(

@@ -107,9 +107,8 @@ class Wake(_Part):
     """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
 
     `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen,
-    and `saw` the value itself, where the agent's next turn is told it.
-    `hops` decisions, one after the other, have led to it since something came from outside; `via` are the agents of the
-    last of them.
+    and `saw` the value itself, where the agent's next turn is told it. `hops` decisions, one after the other, have led
+    to it since something came from outside; `via` are the agents of the last of them.
     """
 
     on: str

@@ -33,10 +33,11 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
+from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
 
-__all__ = ["Act", "Asked", "Attempt", "Change", "Corrected", "Read", "Step", "Story", "find", "tell"]
+__all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
 
 VERSIONED = frozenset({"row", "as_of", "index", "range", "search", "view", "table"})
 MANY = 1_000
@@ -128,22 +129,6 @@ class Act(Record):
     guard: str = ""
     once: str = ""
     undo: str = ""
-
-
-class Corrected(Record):
-    """A row that the decision had read, as it was known `at` that moment to have been as of `as_of`: `new`, not `old`.
-
-    `through` names the reads that had led to the row, `change` what brought the correction.
-    """
-
-    at: datetime
-    table: str
-    key: Any
-    as_of: datetime
-    old: msgspec.Raw
-    new: msgspec.Raw
-    through: list[str]
-    change: Change | None
 
 
 class Story(Record):
@@ -250,7 +235,7 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
-            invalidated=self._invalidated(body),
+            invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
     # ---- entries
@@ -287,6 +272,9 @@ class _Teller:
             by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
 
+    def _by(self, offset: int) -> str:
+        return change.by if (change := self._change(offset)) else ""
+
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:
         """The change that made the wake due, and the turn that had to end before."""
         change = self._change(wake.offset)
@@ -307,27 +295,6 @@ class _Teller:
         if change is None:
             return read
         return read.but(change=change, age_ms=(from_us(self.ended.at_us) - change.at).total_seconds() * 1000)
-
-    def _invalidated(self, decided: Decided) -> list[Corrected]:
-        """What of its reads has been corrected since."""
-        found: list[Corrected] = []
-        for entry in self.store.invalidated(decided.turn, self.ended.offset):
-            body = _body.decode(entry.body)
-            assert isinstance(body, Invalidated)
-            found += [
-                Corrected(
-                    from_us(entry.at_us),
-                    row.table,
-                    row.key,
-                    from_us(row.as_of_us),
-                    row.old,
-                    row.new,
-                    row.through,
-                    self._change(row.version, row.table, row.key),
-                )
-                for row in body.rows
-            ]
-        return found
 
     # ---- attempts
 

@@ -132,8 +132,7 @@ def _corrections(out: Console, story: Story) -> None:
         )
         for word, row in (("was", one.old), ("is", one.new)):
             out.print(f"       {word} {'nothing' if is_null(row) else short(row, 300)}", soft_wrap=True)
-        if one.change is not None:
-            out.print(f"       by @{one.change.offset} {_from(one.change)}", soft_wrap=True)
+        out.print(f"       by @{one.version} {plain(one.by)}", soft_wrap=True)
 
 
 def _head(out: Console, text: str) -> None:

@@ -8,13 +8,22 @@ from typing import Any
 
 import msgspec
 
+from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.core.errors import DeclarationError
 from extrovert.core.log import Invalidated
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us
 
-__all__ = ["INVALIDATIONS", "Correction", "DecisionInvalidated", "check_reach", "checked_horizon", "told"]
+__all__ = [
+    "INVALIDATIONS",
+    "Correction",
+    "DecisionInvalidated",
+    "check_reach",
+    "checked_horizon",
+    "invalidations",
+    "told",
+]
 
 INVALIDATIONS = "invalidations"
 """The name of the stream."""
@@ -45,6 +54,12 @@ class DecisionInvalidated(Record):
     decision: str
     agent: str
     reads: list[Correction]
+
+
+def invalidations() -> Stream[DecisionInvalidated]:
+    """The stream of them."""
+    made_by = "corrections of what decisions had read"
+    return Stream(INVALIDATIONS, DecisionInvalidated, "about", made_by=made_by)
 
 
 def told(body: Invalidated) -> DecisionInvalidated:

@@ -407,8 +407,7 @@ async def test_an_invalidated_decision_says_so_and_by_what() -> None:
         assert report.accepted == 1
         (one,) = story_of(world, "fill:o1").invalidated
         assert (one.table, one.key, one.through) == ("prices", "ACME", ["prices/ACME"])
-        assert one.change is not None
-        assert one.change.by == "event on `prices`"
+        assert one.by == "event on `prices`"
         text = told(story_of(world, "fill:o1"))
         assert "Invalidated: what it had read was not true then, as is known since." in text
         assert "prices/ACME as of 2026-01-01 01:00:00.000, read through prices/ACME" in text
