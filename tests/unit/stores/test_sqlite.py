@@ -127,7 +127,7 @@ def test_another_can_read_it_while_it_is_written(store: SqliteStore, tmp_path: P
     store.append(ENTRIES[1:])
     assert offsets(list(reader.entries())) == offsets(ENTRIES)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.append([Entry(99, 0, "dead", 1, b"{}")])
+        reader.append([Entry(reader.end(), 0, "dead", 1, b"{}")])
     reader.close()
 
 

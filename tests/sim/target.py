@@ -1,0 +1,75 @@
+"""What effects act on: it does the work, and is asked over a network where all may be lost or late."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from extrovert import PermanentError, TransientError
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+__all__ = ["Target"]
+
+
+class Target:
+    """Counts what was `done`, by idempotency key. What it drops it does once; a key of which it has said that nothing
+    happened is closed for those who asked before, as `reconcile` promises."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.done: Counter[str] = Counter()
+        self.late: list[tuple[str, bool]] = []
+        self._closed: dict[str, int] = {}
+
+    async def act(self, effect: str, what: str, key: str, *, drops: bool) -> str:
+        world = self.world
+        world.note(f"{effect}({what}) under {key}")
+        world.auditor.acts.acting(key)
+        fault = world.power.at("act")
+        match fault:
+            case "dies before":
+                world.die()
+            case "arrives late":
+                self.late.append((key, drops))
+                world.die()
+            case "busy":
+                raise TransientError("busy")
+            case "refused" if not self.done[key]:
+                raise PermanentError("refused")
+            case "is lost":
+                raise ConnectionResetError("lost")
+            case _:
+                pass
+        if self._closed.get(key, 0) > world.acting.number:
+            raise PermanentError("this key is closed")
+        self._do(key, drops)
+        if fault == "dies after":
+            world.die()
+        if fault == "times out":
+            raise TimeoutError("no answer")
+        return "done"
+
+    def _do(self, key: str, drops: bool) -> None:
+        if not (drops and self.done[key]):
+            self.done[key] += 1
+
+    async def look_up(self, key: str) -> str | None:
+        world = self.world
+        fault = world.power.at("look up")
+        if fault == "dies before":
+            world.die()
+        if fault == "fails":
+            raise ConnectionResetError("lost")
+        self.arrive(of=key)
+        if not self.done[key]:
+            self._closed[key] = world.acting.number
+        world.note(f"looked up {key}: {'done' if self.done[key] else 'not done'}")
+        return "done" if self.done[key] else None
+
+    def arrive(self, of: str | None = None) -> None:
+        """What was under way arrives; before a look-up of it at the latest."""
+        for key, drops in [one for one in self.late if of in (None, one[0])]:
+            self.late.remove((key, drops))
+            self._do(key, drops)

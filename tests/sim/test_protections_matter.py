@@ -1,0 +1,68 @@
+"""The simulation can fail: with each protection left out in turn, seeds find the fault, and with it they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from extrovert.core.log import Entry
+from extrovert.engine.loop import Engine
+from extrovert.engine.performing import Performing
+from extrovert.turns.outbox import Pending
+from tests.sim.plan import Plan, plan_of
+from tests.sim.world import Disk, World, faults_of
+
+SEEDS = range(300)
+AT_ONCE = 1 << 60
+
+
+class Hasty(Performing):
+    """Performs what is intended without waiting until the disk says so."""
+
+    def wants_durable(self, now_us: int) -> int:
+        return 0
+
+    def mark(self, now_us: int, durable: int) -> None:
+        super().mark(now_us, AT_ONCE)
+
+    def ready(self, now_us: int, durable: int) -> list[Pending]:
+        return super().ready(now_us, AT_ONCE)
+
+
+def without_outbox(engine: Engine) -> None:
+    options, effects = engine.performing.window_us, engine.performing.effects
+    engine.performing = Hasty(engine.shard, effects, options, engine.declared.guards)
+
+
+class Unfenced(Disk):
+    """Takes what any writer gives it, in place of what another has written there."""
+
+    def fence(self, entries: Sequence[Entry]) -> None:
+        places = [(entry.offset,) for entry in entries]
+        self._connection.executemany("DELETE FROM log WHERE offset = ?", places)
+        self._connection.executemany("DELETE FROM turns WHERE offset = ?", places)
+
+
+class UnfencedWorld(World):
+    disk = Unfenced
+
+
+PROTECTIONS: dict[str, tuple[Callable[[Plan], Any], str]] = {
+    "validation": (lambda plan: faults_of(plan, validate=False), "serial"),
+    "outbox": (lambda plan: faults_of(plan, protect=without_outbox), "effects"),
+    "fencing": (lambda plan: faults_of(plan, UnfencedWorld), "one history"),
+    "dedup": (lambda plan: faults_of(plan, dedup=False), "no event twice"),
+}
+
+
+@pytest.mark.parametrize("protection", PROTECTIONS)
+def test_without_it_seeds_find_the_fault(protection: str) -> None:
+    live, invariant = PROTECTIONS[protection]
+    for seed in SEEDS:
+        plan = plan_of(seed)
+        if any(broken == invariant for broken, _ in live(plan)):
+            assert faults_of(plan) == []
+            return
+    pytest.fail(f"{len(SEEDS)} seeds do not find that there is no {protection}")
