@@ -1,4 +1,4 @@
-"""The app of a plan: tables that events and turns write, a view, effects of each kind, and agents whose steps are drawn.
+"""The app of a plan: tables that events and turns write, a view, effects of each kind, and agents with drawn steps.
 
 What a step reads goes into `acc`, and what it asks, writes and reads next comes out of it: every read can matter to
 every write.

@@ -104,7 +104,7 @@ class _Run:
         self.used: list[int] = []
         self._times: dict[tuple[str, str], int] = {}
 
-    def follow(self, program: Program, acc: int) -> None:
+    def follow(self, program: Program, acc: int) -> None:  # noqa: C901 -- a case per step
         for number, step in enumerate(program.steps):
             match step:
                 case Read():

@@ -52,10 +52,18 @@ def _without(plan: Plan) -> Iterator[Plan]:
             size //= 2
         if len(whole) == 1 and name in ("faults", "snapshots_ms"):
             yield plan.but(**{name: ()})
+    yield from _sooner(plan)
     for number, program in enumerate(plan.programs):
         for at in range(len(program.steps)):
             less = program.but(steps=program.steps[:at] + program.steps[at + 1 :])
-            yield plan.but(programs=plan.programs[:number] + (less,) + plan.programs[number + 1 :])
+            yield plan.but(programs=(*plan.programs[:number], less, *plan.programs[number + 1 :]))
+
+
+def _sooner(plan: Plan) -> Iterator[Plan]:
+    """The plan with a fault that comes sooner: there is less before what it does."""
+    for number, fault in enumerate(plan.faults):
+        for nth in {fault.nth // 2, fault.nth - 1} - {0}:
+            yield plan.but(faults=(*plan.faults[:number], fault.but(nth=nth), *plan.faults[number + 1 :]))
 
 
 def story(plan: Plan, live: Live, **options: Any) -> str:

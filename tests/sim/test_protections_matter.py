@@ -11,7 +11,9 @@ from extrovert.core.log import Entry
 from extrovert.engine.loop import Engine
 from extrovert.engine.performing import Performing
 from extrovert.turns.outbox import Pending
+from tests.sim.invariants import Fault
 from tests.sim.plan import Plan, plan_of
+from tests.sim.shrinking import story
 from tests.sim.world import Disk, World, faults_of
 
 SEEDS = range(300)
@@ -66,3 +68,15 @@ def test_without_it_seeds_find_the_fault(protection: str) -> None:
             assert faults_of(plan) == []
             return
     pytest.fail(f"{len(SEEDS)} seeds do not find that there is no {protection}")
+
+
+def test_a_seed_that_fails_is_told_by_the_shortest_trace_that_shows_it() -> None:
+    def live(plan: Plan) -> list[Fault]:
+        return faults_of(plan, protect=without_outbox)
+
+    seed = next(seed for seed in SEEDS if live(plan_of(seed)))
+    told = story(plan_of(seed), live, protect=without_outbox)
+    assert f"make sim SEED={seed}" in told
+    assert "and no decision on the disk intends it" in told
+    assert told.count("Program(") == told.count("Happening(") == 1
+    assert told.count("Fault(") == 0
