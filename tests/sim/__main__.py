@@ -1,4 +1,4 @@
-"""Lives many seeds, on all processors: `python -m tests.sim SEEDS [FROM]`. Tells one: `python -m tests.sim --seed 7`."""
+"""Lives many seeds, `python -m tests.sim SEEDS [FROM]`, or tells of one, `python -m tests.sim --seed SEED`."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ class _Act:
         self.over = False
         self.instead_of = ""
         self.undone = False
+        self.taken_back = False
 
 
 class Acts:
@@ -48,6 +49,9 @@ class Acts:
 
     def intended(self, decision: dict[str, Any]) -> None:
         line = f"{decision['agent']}:{decision['key']}"
+        for turn in decision.get("undoes", ()):
+            for act in self.all.values():
+                act.taken_back |= act.key.startswith(f"{turn}/")
         for intent in decision.get("effects", ()):
             act = _Act(f"{decision['turn']}/{intent['slot']}", intent, line)
             self.all[act.key] = act
@@ -62,6 +66,9 @@ class Acts:
             act.states.append(move["state"])
             act.over = move["state"] in ENDS and move.get("retry_at_us") is None
             act.instead_of = move.get("of", "")
+        slots = [(undo["key"].rpartition("@")[0], undo["key"]) for undo in body.get("undos", ())]
+        if slots != sorted(slots, key=lambda slot: slot[1], reverse=True) and len({turn for turn, _ in slots}) == 1:
+            self.wrong("effects", f"the undos {slots} are not in reverse order")
         for undo in body.get("undos", ()):
             undoes = self.all[undo["key"].removesuffix(UNDO)]
             if undoes.undone or undoes.states[-1] != "settled":
@@ -108,6 +115,8 @@ class Acts:
                 self.wrong("effects", f"{key} does not come to its end: {act.states}")
             if act.effect == "take_back":
                 continue
+            if act.taken_back and act.effect == "keyed" and state == "settled" and not (act.undone or act.instead_of):
+                self.wrong("effects", f"{key} stands, and its decision is taken back")
             expected = int(state == "settled" and not act.instead_of)
             if act.over and done != expected:
                 self.wrong("effects", f"{key} ({act.effect}) is {state} and was done {done} times")

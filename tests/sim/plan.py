@@ -17,6 +17,7 @@ __all__ = [
     "Act",
     "Approve",
     "Ask",
+    "Call",
     "Emit",
     "Fault",
     "Happening",
@@ -24,10 +25,12 @@ __all__ = [
     "Plan",
     "Program",
     "Read",
+    "Request",
     "Require",
     "Sleep",
     "Step",
     "Together",
+    "Undo",
     "Write",
     "plan_of",
 ]
@@ -77,6 +80,20 @@ class Approve(Record, tag=True):
     second: int
 
 
+class Request(Record, tag=True):
+    """Sends a command of a key, and waits for the next note of that key, at most until `second`."""
+
+    at: int
+    second: int
+
+
+class Call(Record, tag=True):
+    """Reads something outside, which may be so old when the decision is committed."""
+
+    coarse: int
+    max_age_ms: int
+
+
 class Write(Record, tag=True, omit_defaults=True):
     """Puts a row into `to`, or deletes it: items, which the view reads, or marks, which nobody wakes on."""
 
@@ -86,13 +103,20 @@ class Write(Record, tag=True, omit_defaults=True):
 
 
 class Emit(Record, tag=True, omit_defaults=True):
-    """Emits a note."""
+    """Emits a note, at once or when it is `second`."""
 
     at: int | None = None
+    second: int | None = None
 
 
 class Require(Record, tag=True):
     """The decision stands only where the key is calm."""
+
+    at: int
+
+
+class Undo(Record, tag=True):
+    """Takes back the decision that wrote the item of a key."""
 
     at: int
 
@@ -105,7 +129,7 @@ class Act(Record, tag=True, omit_defaults=True):
     calm: int | None = None
 
 
-Step = Read | Ask | Together | Sleep | Next | Approve | Write | Emit | Require | Act
+Step = Read | Ask | Together | Sleep | Next | Approve | Request | Call | Write | Emit | Require | Undo | Act
 
 
 class Program(Record, omit_defaults=True):
@@ -164,7 +188,8 @@ MOST = {"append": 40, "act": 12, "look up": 3, "answer": 14, "think": 14, "insta
 
 
 class Plan(Record):
-    """A whole simulated life. Every `flush_every`-th instant the log is written, as a group commit would."""
+    """A whole simulated life. Every `flush_every`-th instant the log is written, as a group commit would be; it is kept
+    for `retention_ms` (None: whole)."""
 
     seed: int
     programs: tuple[Program, ...]
@@ -172,6 +197,7 @@ class Plan(Record):
     faults: tuple[Fault, ...]
     flush_every: int
     snapshots_ms: tuple[int, ...]
+    retention_ms: int | None = None
 
 
 # ---- drawing
@@ -187,6 +213,7 @@ def plan_of(seed: int) -> Plan:
         tuple(_fault(chance) for _ in range(chance.choice([1, 3, 5, 8]))),
         chance.choice([1, 2, 7]),
         tuple(chance.randrange(4_000) for _ in range(chance.choice([0, 1, 2]))),
+        chance.choice([None, None, 400, 1_500]),
     )
 
 
@@ -219,7 +246,7 @@ def _program(chance: Random) -> Program:
     wakes_on = chance.choice(["commands", "facts", "summary"])
     to = "marks" if wakes_on == "summary" else "items"
     steps: list[Step] = [_read(chance), Ask(chance.choice([1, 3, 10_007]), chance.choice([0, 0, 3]))]
-    steps += [_any(chance, to) for _ in range(chance.randrange(4))]
+    steps += [_any(chance, wakes_on, to) for _ in range(chance.randrange(4))]
     steps += [Write(to, _place(chance)), _act(chance)]
     return Program(
         wakes_on,
@@ -229,12 +256,16 @@ def _program(chance: Random) -> Program:
         rest_ms=chance.choice([0, 0, 150]),
         quiet_ms=chance.choice([0, 0, 20]),
         deadline_s=chance.choice([None, None, 3]),
-        on_conflict=chance.choice(["contended", "drop", "hold"]),
+        on_conflict=chance.choice(["contended", "drop", "hold", "guarded"]),
     )
 
 
-def _any(chance: Random, to: str) -> Step:
+def _any(chance: Random, wakes_on: str, to: str) -> Step:
+    """A step. Only who wakes on facts, which no turn writes, requests something of others: so there is no cycle."""
+    to_others = Request(chance.randrange(len(KEYS)), chance.randrange(1, 6))
     waits: Sequence[Step] = (
+        Call(chance.choice([1, 10_007]), chance.choice([50, 1_000])),
+        *([to_others] if wakes_on == "facts" else []),
         Sleep(chance.randrange(6)),
         Next(chance.randrange(len(KEYS)), chance.randrange(1, 6)),
         Approve(chance.randrange(1, 6)),
@@ -243,7 +274,8 @@ def _any(chance: Random, to: str) -> Step:
     others: Sequence[Step] = (
         _read(chance),
         Write(to, _place(chance), delete=chance.random() < 0.3),
-        Emit(_place(chance)),
+        Emit(_place(chance), chance.choice([None, None, *range(1, 6)])),
+        Undo(chance.randrange(len(KEYS))),
         Require(chance.randrange(len(KEYS))),
     )
     return chance.choice([*others, *others, _read(chance), chance.choice(waits), _act(chance)])

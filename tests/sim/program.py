@@ -23,16 +23,19 @@ from tests.sim.plan import (
     Act,
     Approve,
     Ask,
+    Call,
     Emit,
     Happening,
     Next,
     Plan,
     Program,
     Read,
+    Request,
     Require,
     Sleep,
     Step,
     Together,
+    Undo,
     Write,
 )
 
@@ -56,11 +59,14 @@ class Cell(Record):
 
 
 class Outside(Protocol):
-    """What effects act on: `act` does the work, unless it was done under that key and `drops` says so."""
+    """What effects act on: `act` does the work, unless it was done under that key and `drops` says so. It can also be
+    `read`, and changes by itself."""
 
     async def act(self, effect: str, what: str, key: str, *, drops: bool) -> str: ...
 
     async def look_up(self, key: str) -> str | None: ...
+
+    async def read(self, what: str) -> int: ...
 
 
 def mix(acc: int, seen: Any) -> int:
@@ -70,9 +76,10 @@ def mix(acc: int, seen: Any) -> int:
 
 def app_of(plan: Plan, outside: Outside, *, dedup: bool = True) -> App:
     """The app of a plan. Without `dedup` its streams have no ids."""
-    app = App("simulated")
-    context = Context(app, dedup=dedup)
-    context.declare_effects(app, outside)
+    kept = None if plan.retention_ms is None else timedelta(milliseconds=plan.retention_ms)
+    app = App("simulated", retention=kept)
+    context = Context(app, outside, dedup=dedup)
+    context.declare_effects(app)
     for number, program in enumerate(plan.programs):
         _declare(app, context, program, f"agent{number}")
     app.policy(timed)
@@ -105,7 +112,8 @@ def awaited(question: str) -> int:
 class Context:
     """The declared parts that steps look at and act on."""
 
-    def __init__(self, app: App, *, dedup: bool) -> None:
+    def __init__(self, app: App, outside: Outside, *, dedup: bool) -> None:
+        self.outside = outside
         ids: Any = {"id": Cell.id, "horizon": FAR} if dedup else {}
         facts = app.stream("facts", Cell, key=Cell.key, **ids)
         self.commands = app.stream("commands", Cell, key=Cell.key, **ids)
@@ -139,7 +147,9 @@ class Context:
 
         self.summary, self.calm = summary, calm
 
-    def declare_effects(self, app: App, outside: Outside) -> None:
+    def declare_effects(self, app: App) -> None:
+        outside = self.outside
+
         @app.effect(idempotent=True, retry=SOON)
         async def take_back(what: str, about: str, *, idempotency_key: str = "") -> str:
             return await outside.act("take_back", what, idempotency_key, drops=True)
@@ -222,12 +232,27 @@ async def _take(context: Context, turn: Turn, number: int, step: Step, acc: int)
         case Approve():
             said = await turn.approval(f"{number}: {acc}", until=second(step.second))
             return mix(acc, said.granted)
+        case Request():
+            asked = Cell(KEYS[step.at], acc % 3, acc % 10)
+            note = await turn.request(
+                context.commands, asked, context.notes, key=KEYS[step.at], until=second(step.second)
+            )
+            return mix(acc, None if note is None else note.value)
+        case Call():
+            what = f"{number}: {acc // step.coarse}"
+            age = timedelta(milliseconds=step.max_age_ms)
+            return mix(acc, await turn.call(context.outside.read, what, output=int, max_age=age))
         case Write() if step.delete:
             turn.delete(context.tables[step.to], key_of(acc, step.at))
         case Write():
-            turn.put(context.tables[step.to], Cell(key_of(acc, step.at), acc % 3, acc % 10))
+            turn.put(context.tables[step.to], Cell(key_of(acc, step.at), acc % 3, acc % 10, turn.id))
         case Emit():
-            turn.emit(context.notes, Cell(key_of(acc, step.at), acc % 3, acc % 10))
+            at = None if step.second is None else second(step.second)
+            turn.emit(context.notes, Cell(key_of(acc, step.at), acc % 3, acc % 10), at=at)
+        case Undo():
+            item = context.tables["items"].get(KEYS[step.at])
+            if item is not None and item.id != turn.id:
+                turn.undo(item.id or "")
         case Require():
             turn.require(context.calm(KEYS[step.at]))
         case Act():

@@ -11,10 +11,26 @@ import msgspec
 from msgspec import Raw
 
 from extrovert.core.ids import canonical
-from extrovert.core.record import Record
 from extrovert.turns import waits
-from tests.sim.plan import BEGIN_US, KEYS, Act, Approve, Ask, Emit, Next, Program, Read, Require, Sleep, Together, Write
-from tests.sim.program import mix
+from tests.sim.plan import (
+    BEGIN_US,
+    KEYS,
+    Act,
+    Approve,
+    Ask,
+    Call,
+    Emit,
+    Next,
+    Program,
+    Read,
+    Request,
+    Require,
+    Sleep,
+    Together,
+    Undo,
+    Write,
+)
+from tests.sim.program import Cell, mix
 
 __all__ = ["Remembered", "Tables", "taken_again"]
 
@@ -32,11 +48,13 @@ def second_us(number: int) -> int:
 
 
 class Tables:
-    """The rows of all tables at one place in the log, with the offset of each one's last change."""
+    """The rows of all tables at one place in the log, with the offset of each one's last change, and of items the turn
+    that wrote them."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Row]] = {name: {} for name in ("facts", "items", "marks", "notes")}
         self.versions: dict[tuple[str, str], int] = {}
+        self.writers: dict[str, str] = {}
         self.at_us = BEGIN_US
 
     def put(self, table: str, key: str, row: dict[str, Any] | None, offset: int) -> None:
@@ -44,6 +62,8 @@ class Tables:
             self.rows[table].pop(key, None)
             self.versions.pop((table, key), None)
         else:
+            if table == "items":
+                self.writers[key] = row["id"]
             self.rows[table][key] = (row["key"], row.get("group", 0), row.get("value", 0))
             self.versions[table, key] = offset
 
@@ -76,13 +96,14 @@ class Remembered:
 
     def __init__(self) -> None:
         self.asked: dict[tuple[str, int], tuple[str, str]] = {}
-        self.answers: dict[tuple[str, str], list[tuple[int, Any]]] = {}
+        self.answers: dict[tuple[str, str], list[tuple[int, Any, int]]] = {}
 
     def sent(self, ask: dict[str, Any]) -> None:
         self.asked[ask["hash"], ask["occurrence"]] = (ask.get("kind", "ask"), _text(ask["request"]))
 
-    def came(self, body: dict[str, Any], offset: int) -> None:
-        self.answers.setdefault(self.asked[body["hash"], body["occurrence"]], []).append((offset, body["answer"]))
+    def came(self, body: dict[str, Any], offset: int, at_us: int) -> None:
+        place = self.asked[body["hash"], body["occurrence"]]
+        self.answers.setdefault(place, []).append((offset, body["answer"], at_us))
 
 
 class Refused(Exception):
@@ -92,7 +113,8 @@ class Refused(Exception):
 class _Run:
     """A program run to its end on the tables, with the turn's own writes on top."""
 
-    def __init__(self, tables: Tables, turn: Remembered, refused: dict[str, int]) -> None:
+    def __init__(self, name: str, tables: Tables, turn: Remembered, refused: dict[str, int]) -> None:
+        self.name = name
         self.tables = tables
         self.turn = turn
         self.refused = refused
@@ -101,6 +123,7 @@ class _Run:
         self.emits: list[Row] = []
         self.effects: list[tuple[str, list[str], str, str | None]] = []
         self.required: list[str] = []
+        self.undone: list[str] = []
         self.used: list[int] = []
         self._times: dict[tuple[str, str], int] = {}
 
@@ -121,11 +144,19 @@ class _Run:
                 case Approve():
                     asked = waits.ApprovalAsked(Raw(canonical(f"{number}: {acc}")), "", second_us(step.second))
                     acc = mix(acc, self.wait("approval", asked)["granted"])
+                case Request():
+                    acc = mix(acc, self.request(step, acc))
+                case Call():
+                    acc = mix(acc, self.wait("call", [f"{number}: {acc // step.coarse}"], step.max_age_ms))
                 case Write():
                     key = self.key(acc, step.at)
                     self.wrote[step.to, key] = None if step.delete else (key, acc % 3, acc % 10)
                 case Emit():
                     self.emits.append((self.key(acc, step.at), acc % 3, acc % 10))
+                case Undo():
+                    key = KEYS[step.at]
+                    if ("items", key) not in self.wrote and key in self.tables.rows["items"]:
+                        self.undone.append(self.tables.writers[key])
                 case Require():
                     self.required.append(KEYS[step.at])
                 case Act():
@@ -147,7 +178,7 @@ class _Run:
 
     def ask(self, text: str, refuses: int = 0) -> int:
         found = self.turn.answers["ask", _text(text)]
-        offset, answer = found[self.refused.get(text, 0)]
+        offset, answer, _ = found[self.refused.get(text, 0)]
         self.used.append(offset)
         self.latest = text
         if not isinstance(answer, int) or (refuses and answer % refuses == 0):
@@ -158,12 +189,22 @@ class _Run:
         """Both answers. One that is no number ends the turn's run before the other is taken."""
         return [self.ask(text) for text in texts]
 
-    def wait(self, kind: str, about: Record) -> Any:
+    def wait(self, kind: str, about: Any, max_age_ms: int | None = None) -> Any:
+        """The answer to this occurrence of a question; one that is too old does not count."""
         place = (kind, _text(about))
-        times = self._times[place] = self._times.get(place, -1) + 1
-        offset, answer = self.turn.answers[place][times]
+        times, answers = self._times.get(place, 0), self.turn.answers[place]
+        while max_age_ms is not None and answers[times][2] < self.tables.at_us - max_age_ms * 1000:
+            times += 1
+        self._times[place] = times + 1
+        offset, answer, _ = answers[times]
         self.used.append(offset)
         return answer
+
+    def request(self, step: Request, acc: int) -> int | None:
+        key, until_us = KEYS[step.at], second_us(step.second)
+        sent = Raw(canonical(Cell(key, acc % 3, acc % 10)))
+        note = self.wait("next", waits.Awaited("notes", key, until_us, "commands", key, sent))
+        return None if note is None else note.get("value", 0)
 
     def calm(self, key: str) -> bool:
         item = self.wrote.get(("items", key), self.tables.rows["items"].get(key))
@@ -194,7 +235,7 @@ def taken_again(program: Program, body: dict[str, Any], seen: Any, tables: Table
     """Where a decision is not what its agent decides on these tables, in words; nothing where it is."""
     refused: dict[str, int] = {}
     for _ in range(MAX_REFUSALS + 1):
-        run = _Run(tables, turn, refused)
+        run = _Run(body["turn"], tables, turn, refused)
         try:
             run.follow(program, mix(0, seen))
         except Refused:
@@ -220,6 +261,7 @@ def _differences(body: dict[str, Any], run: _Run) -> list[str]:
         ("wrote", wrote, run.wrote),
         ("emitted", emitted, run.emits),
         ("intended", effects, run.effects),
+        ("undoes", body.get("undoes", []), run.undone),
         ("used the answers", sorted(body.get("answers", ())), sorted(run.used)),
     )
     return [

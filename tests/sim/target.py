@@ -55,6 +55,10 @@ class Target:
         if not (drops and self.done[key]):
             self.done[key] += 1
 
+    async def read(self, what: str) -> int:
+        """Something that changes every few milliseconds."""
+        return await self.world.model.read_outside(what)
+
     async def look_up(self, key: str) -> str | None:
         world = self.world
         fault = world.power.at("look up")

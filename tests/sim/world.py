@@ -130,9 +130,17 @@ class Model:
                 return msgspec.Raw(str(crc32(request.hash.encode()) % 1_000).encode())
 
     async def beside_the_loop(self, request: Request) -> msgspec.Raw:
+        return await self._beside_the_loop(lambda: self.answer(request))
+
+    async def read_outside(self, what: str) -> Any:
+        """A read of something outside that changes; it fails as a model does."""
+        request = Request("call", "outside", f"{what} at {self.world.now_us // 20_000}", int)
+        return msgspec.json.decode(await self._beside_the_loop(lambda: self.answer(request)))
+
+    async def _beside_the_loop(self, answer: Callable[[], msgspec.Raw]) -> msgspec.Raw:
         await asyncio.sleep(0)
         try:
-            return self.answer(request)
+            return answer()
         except PowerCut:
             self.world.dying = True
             self.world.acting.engine.nudge()
@@ -177,7 +185,7 @@ class World:
         self._settings = Settings(seed=plan.seed, validate=validate)
         self._protect = protect
         self._lives = 0
-        self._now_us = BEGIN_US
+        self.now_us = BEGIN_US
         declared = app_of(plan, self.target, dedup=dedup).declared()
 
         def answerers(seed: int) -> dict[str, Answerer]:
@@ -188,7 +196,7 @@ class World:
 
     def note(self, what: str) -> None:
         """Notes something for whoever reads how it came."""
-        self.trace.append(f"{(self._now_us - BEGIN_US) / 1000:9.1f} ms  life {self._lives}  {what}")
+        self.trace.append(f"{(self.now_us - BEGIN_US) / 1000:9.1f} ms  life {self._lives}  {what}")
 
     def wrote(self, entries: Sequence[Entry]) -> None:
         """These entries are durable."""
@@ -217,7 +225,7 @@ class World:
     def _born(self) -> Life:
         disk = self.disk(self, self.folder)
         self.auditor.reopened(SqliteStore.entries(disk, self.auditor.end), disk.end())
-        clock = VirtualClock(self._now_us + AWAY_US if self.plan.seed % 2 and self._lives > 1 else BEGIN_US)
+        clock = VirtualClock(self.now_us + AWAY_US if self.plan.seed % 2 and self._lives > 1 else BEGIN_US)
         engine = Engine(self._declared, disk, clock, self._settings)
         life = self.acting = Life(self._lives, engine)
         self._protect(engine)
@@ -247,7 +255,7 @@ class World:
         """An instant has come to its end: perhaps so does the engine; and it may be time to write the log."""
         engine = life.engine
         life.instants += 1
-        self._now_us = max(self._now_us, engine.clock.now_us())
+        self.now_us = max(self.now_us, engine.clock.now_us())
         if self.dying:
             raise PowerCut
         if life.instants > MOST_INSTANTS:
