@@ -140,7 +140,7 @@ class Auditor:
         """What a turn emits is there at once, or when its moment has passed."""
         for step, emit in enumerate(body.get("emits", ()), start=1):
             if emit.get("due_us") is not None and emit["due_us"] > self.tables.at_us:
-                self._delayed.append((emit["due_us"], len(self._delayed), emit))
+                self._delayed.append((emit["due_us"], offset + step, emit))
             else:
                 self._delivered(emit["to"], emit["key"], emit["data"], offset + step)
 

@@ -131,13 +131,15 @@ class Context:
             name: t.range_index(Cell.value) for name, t in tables.items()
         }
 
+        groups = self.groups
+
         @app.view(over=tables["facts"])
         def summary(fact: Cell) -> int | None:
             if fact.value == 7:
                 raise ValueError("seven")
             item = tables["items"].get(fact.key)
             late = 0 if before(second(fact.group)) else 100
-            total = late + self.groups["facts"].count(fact.group) * 10 + (item.value if item else 0)
+            total = late + groups["facts"].count(fact.group) * 10 + (item.value if item else 0)
             return None if total % 4 == 0 else total
 
         @app.guard

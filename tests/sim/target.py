@@ -36,7 +36,7 @@ class Target:
                 world.die()
             case "busy":
                 raise TransientError("busy")
-            case "refused" if not self.done[key]:
+            case "refused":
                 raise PermanentError("refused")
             case "is lost":
                 raise ConnectionResetError("lost")

@@ -7,6 +7,7 @@ import asyncio
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -39,6 +40,7 @@ THINKS_MS = [0, 2, 7, 40, 300, 1_300]
 LATE_US, HANGS_US = 2_500_000, 40_000_000
 AWAY_US = 300_000
 MOST_INSTANTS = 6_000
+HANGS_S = 60
 LOG = "log.sqlite"
 
 
@@ -142,8 +144,9 @@ class Model:
         try:
             return answer()
         except PowerCut:
-            self.world.dying = True
-            self.world.acting.engine.nudge()
+            life = _life.get()
+            life.dying = True
+            life.engine.nudge()
             self._unanswered.append(asyncio.get_running_loop().create_future())
             return await self._unanswered[-1]
 
@@ -155,6 +158,15 @@ class Life:
         self.number = number
         self.engine = engine
         self.instants = 0
+        self.dying = False
+
+    async def run(self, until: Any) -> None:
+        """Runs the engine; what it begins knows whose life it is."""
+        _life.set(self)
+        await self.engine.run(until=until)
+
+
+_life: ContextVar[Life] = ContextVar("life")
 
 
 class World:
@@ -179,7 +191,6 @@ class World:
         self.model = Model(self)
         self.trace: list[str] = []
         self.torn_at: int | None = None
-        self.dying = False
         self.cut_off: list[Life] = []
         self._unacknowledged: list[tuple[Happening, int]] = []
         self._settings = Settings(seed=plan.seed, validate=validate)
@@ -214,7 +225,6 @@ class World:
         """The next engine, on what is on the disk."""
         while True:
             self._lives += 1
-            self.dying = False
             if self.torn_at is not None:
                 self._tear(self.torn_at)
             try:
@@ -256,7 +266,7 @@ class World:
         engine = life.engine
         life.instants += 1
         self.now_us = max(self.now_us, engine.clock.now_us())
-        if self.dying:
+        if life.dying:
             raise PowerCut
         if life.instants > MOST_INSTANTS:
             self.auditor.wrong("it comes to rest", "the engine has something to do without end")
@@ -271,10 +281,12 @@ class World:
             engine.writing.flush()
 
     async def _until(self, what: Any) -> None:
-        """Runs the engine until then, and others in its place where it ends before."""
+        """Runs the engine until then, and others in its place where it ends before; all is durable then."""
         while True:
             try:
-                await self.acting.engine.run(until=what)
+                await self.acting.run(what)
+                if what == "idle":
+                    self.acting.engine.writing.flush()
                 return
             except CutOff:
                 self.cut_off.append(self.acting)
@@ -292,12 +304,11 @@ class World:
             self.acting = other
             self.note(f"life {other.number} goes on")
             try:
-                await other.engine.run(until=at_us)
+                await other.run(at_us)
                 return
             except (PowerCut, AlreadyRunning) as end:
                 self.note(f"life {other.number} ends: {end!r}")
                 self.cut_off.clear()
-                self.dying = False
             finally:
                 self.acting = life
             if self.torn_at is not None:
@@ -316,7 +327,6 @@ class World:
         self.power.off = True
         for _ in range(12):
             await self._until("idle")
-            self.acting.engine.writing.flush()
             self._acknowledge()
             if not self._person_answers():
                 break
@@ -390,14 +400,18 @@ class _Restless(Exception):
 
 def lived(plan: Plan, kind: type[World] = World, **options: Any) -> World:
     """A world in which a plan has been lived."""
-    with TemporaryDirectory(prefix="sim") as folder:
+    memory = Path("/dev/shm")  # its files are torn here, so that nothing has to wait for a disk
+    with TemporaryDirectory(prefix="sim", dir=memory if memory.is_dir() else None) as folder:
         world = kind(plan, Path(folder), **options)
 
         async def live() -> None:
             try:
-                await world.live()
+                async with asyncio.timeout(HANGS_S):
+                    await world.live()
             except _Restless:
                 pass
+            except TimeoutError:
+                world.auditor.wrong("it goes on", "it waits for something that does not come")
             except (ExtrovertError, KeyError, AssertionError, StopIteration) as error:
                 world.auditor.wrong("it goes on", f"{type(error).__name__}: {error}")
 
