@@ -15,7 +15,7 @@ __all__ = ["Target"]
 
 class Target:
     """Counts what was `done`, by idempotency key. What it drops it does once; a key of which it has said that nothing
-    happened is closed for those who asked before, as `reconcile` promises."""
+    happened is closed for those who asked before, as `reconcile` promises; and it refuses nothing that it has done."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -36,7 +36,7 @@ class Target:
                 world.die()
             case "busy":
                 raise TransientError("busy")
-            case "refused":
+            case "refused" if not self.done[key]:
                 raise PermanentError("refused")
             case "is lost":
                 raise ConnectionResetError("lost")
