@@ -213,7 +213,7 @@ def plan_of(seed: int) -> Plan:
         tuple(_fault(chance) for _ in range(chance.choice([1, 3, 5, 8]))),
         chance.choice([1, 2, 7]),
         tuple(chance.randrange(4_000) for _ in range(chance.choice([0, 1, 2]))),
-        chance.choice([None, None, 400, 1_500]),
+        chance.choice([None, None, None, 900, 3_000]),
     )
 
 
