@@ -87,7 +87,7 @@ class Auditor:
                         about = ask["request"]
                         self._listens.setdefault((body["turn"], about["stream"], about["key"]), offset)
                 self._emitted(body, offset)
-            case "answered":
+            case "answered":  # the place for limits of models: what was sent above, and the usage that is told here
                 self._answered(body, offset)
             case "failed":
                 self._begun(body)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from extrovert.core.log import Entry
+from extrovert.engine.gates import Gates
 from extrovert.engine.loop import Engine
 from extrovert.engine.performing import Performing
-from extrovert.turns.outbox import Pending
+from extrovert.turns.outbox import Outbox, Pending
 from tests.sim.invariants import Fault
 from tests.sim.plan import Plan, plan_of
 from tests.sim.shrinking import story
@@ -33,9 +34,41 @@ class Hasty(Performing):
         return super().ready(now_us, AT_ONCE)
 
 
+class Unguarded(Performing):
+    """Performs what was guarded whatever has become of it."""
+
+    def _broken(self, pending: Pending) -> str:
+        return ""
+
+
+class Disorderly(Outbox):
+    """Lets everything begin at once."""
+
+    def may_begin(self, pending: Pending) -> bool:
+        return True
+
+
+class Unlimited(Gates):
+    """Lets everybody through."""
+
+    def passes(self, pending: Pending, now_us: int, begun: int, *, next_one: bool) -> bool:
+        return True
+
+
 def without_outbox(engine: Engine) -> None:
-    options, effects = engine.performing.window_us, engine.performing.effects
-    engine.performing = Hasty(engine.shard, effects, options, engine.declared.guards)
+    engine.performing.__class__ = Hasty
+
+
+def without_guards(engine: Engine) -> None:
+    engine.performing.__class__ = Unguarded
+
+
+def without_order(engine: Engine) -> None:
+    engine.shard.fold.outbox.__class__ = Disorderly
+
+
+def without_limits(engine: Engine) -> None:
+    engine.performing._gates.__class__ = Unlimited  # pyright: ignore[reportPrivateUsage]
 
 
 class Unfenced(Disk):
@@ -56,6 +89,9 @@ PROTECTIONS: dict[str, tuple[Callable[[Plan], Any], str]] = {
     "outbox": (lambda plan: faults_of(plan, protect=without_outbox), "effects"),
     "fencing": (lambda plan: faults_of(plan, UnfencedWorld), "one history"),
     "dedup": (lambda plan: faults_of(plan, dedup=False), "no event twice"),
+    "guards": (lambda plan: faults_of(plan, protect=without_guards), "guards"),
+    "order": (lambda plan: faults_of(plan, protect=without_order), "order per key"),
+    "limits": (lambda plan: faults_of(plan, protect=without_limits), "limits"),
 }
 
 
