@@ -188,8 +188,11 @@ MOST = {"append": 40, "act": 12, "look up": 3, "answer": 14, "think": 14, "insta
 
 
 class Plan(Record):
-    """A whole simulated life. Every `flush_every`-th instant the log is written, as a group commit would be; it is kept
-    for `retention_ms` (None: whole)."""
+    """A whole simulated life, of an engine in virtual time, or of one in real time, on a loop whose time is made up.
+
+    In virtual time the log is written every `flush_every`-th instant, as a group commit would, and snapshots are taken
+    at moments of their own. The log is kept for `retention_ms` (None: whole).
+    """
 
     seed: int
     programs: tuple[Program, ...]
@@ -198,6 +201,7 @@ class Plan(Record):
     flush_every: int
     snapshots_ms: tuple[int, ...]
     retention_ms: int | None = None
+    real_time: bool = False
 
 
 # ---- drawing
@@ -214,6 +218,7 @@ def plan_of(seed: int) -> Plan:
         chance.choice([1, 2, 7]),
         tuple(chance.randrange(4_000) for _ in range(chance.choice([0, 1, 2]))),
         chance.choice([None, None, None, 900, 3_000]),
+        chance.random() < 0.5,
     )
 
 

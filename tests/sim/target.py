@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from extrovert import PermanentError, TransientError
+from tests.sim.power import LIFE
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -26,8 +28,10 @@ class Target:
     async def act(self, effect: str, what: str, key: str, *, drops: bool) -> str:
         world = self.world
         world.note(f"{effect}({what}) under {key}")
-        world.auditor.acts.acting(key)
         fault = world.power.at("act")
+        world.auditor.acts.acting(key)
+        await asyncio.sleep(world.latency_s())
+        LIFE.get().check()
         match fault:
             case "dies before":
                 world.die()
@@ -42,9 +46,10 @@ class Target:
                 raise ConnectionResetError("lost")
             case _:
                 pass
-        if self._closed.get(key, 0) > world.acting.number:
+        if self._closed.get(key, 0) > LIFE.get().number:
             raise PermanentError("this key is closed")
         self._do(key, drops)
+        await asyncio.sleep(world.latency_s())
         if fault == "dies after":
             world.die()
         if fault == "times out":
@@ -68,7 +73,7 @@ class Target:
             raise ConnectionResetError("lost")
         self.arrive(of=key)
         if not self.done[key]:
-            self._closed[key] = world.acting.number
+            self._closed[key] = LIFE.get().number
         world.note(f"looked up {key}: {'done' if self.done[key] else 'not done'}")
         return "done" if self.done[key] else None
 

@@ -12,10 +12,11 @@ from extrovert.engine.gates import Gates
 from extrovert.engine.loop import Engine
 from extrovert.engine.performing import Performing
 from extrovert.turns.outbox import Outbox, Pending
+from tests.sim.disk import Disk
 from tests.sim.invariants import Fault
 from tests.sim.plan import Plan, plan_of
 from tests.sim.shrinking import story
-from tests.sim.world import Disk, World, faults_of
+from tests.sim.world import World, faults_of
 
 SEEDS = range(300)
 AT_ONCE = 1 << 60

@@ -4,169 +4,41 @@ engine among them, which may be cut off and come back when another one is at wor
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from zlib import crc32
 
 import msgspec
 
-from extrovert import PermanentError, TransientError
 from extrovert.core.errors import AlreadyRunning, ExtrovertError
 from extrovert.core.log import Entry
-from extrovert.core.ports import SavedPlace
 from extrovert.engine.approving import decide, pending_approvals
 from extrovert.engine.calls import Answerer
-from extrovert.engine.clock import VirtualClock
+from extrovert.engine.clock import Clock, VirtualClock
 from extrovert.engine.loop import Engine, Settings
 from extrovert.engine.recovery import recover
 from extrovert.engine.settling import settle
 from extrovert.stores.sqlite import SqliteStore
-from extrovert.turns.request import Request
 from extrovert.turns.waits import Approval
 from tests.picture import picture
+from tests.sim.disk import Disk, torn
 from tests.sim.invariants import Auditor, Fault
+from tests.sim.loop import LoopClock, MadeUpLoop
+from tests.sim.model import Model
 from tests.sim.plan import BEGIN_US, Happening, Plan
+from tests.sim.power import LIFE, CutOff, Life, Power, PowerCut
 from tests.sim.program import Cell, app_of
 from tests.sim.target import Target
 
-__all__ = ["CutOff", "Disk", "PowerCut", "World", "faults_of"]
+__all__ = ["World", "faults_of", "lived"]
 
-THINKS_MS = [0, 2, 7, 40, 300, 1_300]
-LATE_US, HANGS_US = 2_500_000, 40_000_000
-AWAY_US = 300_000
+SNAPSHOT_EVERY = 25
+AWAY_US, BEHIND_US, CUT_OFF_US = 300_000, 150_000, 50_000
 MOST_INSTANTS = 6_000
-HANGS_S = 60
-LOG = "log.sqlite"
-
-
-class PowerCut(BaseException):
-    """The engine's process ends here."""
-
-
-class CutOff(BaseException):
-    """The engine's process stands still, or cannot be reached; another one takes its place."""
-
-
-class Power:
-    """Says what goes wrong each time that a point is passed; nothing any more when it is `off`."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._faults = {(fault.point, fault.nth): fault.what for fault in plan.faults}
-        self._passed: Counter[str] = Counter()
-        self.off = False
-        self.fired: list[str] = []
-
-    def at(self, point: str) -> str:
-        self._passed[point] += 1
-        found = "" if self.off else self._faults.get((point, self._passed[point]), "")
-        if found:
-            self.fired.append(f"{point}: {found}")
-        return found
-
-
-class Disk(SqliteStore):
-    """The real store on a file, under an engine that may die at each write, and leave it torn."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self.world = world
-        self.folder = folder
-        super().__init__(folder / LOG, durability="os")
-
-    def append(self, entries: Sequence[Entry]) -> None:
-        world = self.world
-        fault = world.power.at("append")
-        if fault == "dies before":
-            world.die()
-        wal = self.folder / f"{LOG}-wal"
-        before = wal.stat().st_size
-        super().append(entries)
-        if fault == "torn":
-            kept = crc32(f"{world.plan.seed}|{before}".encode()) % 1_000 / 1_000
-            world.torn_at = before + round(kept * (wal.stat().st_size - before))
-        if fault:
-            world.die()
-        world.wrote(entries)
-
-    def entries(self, since: int = 0) -> Iterator[Entry]:
-        if self.world.power.at("recover"):
-            self.world.die()
-        return super().entries(since)
-
-    def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
-        fault = self.world.power.at("snapshot")
-        if fault == "dies before":
-            self.world.die()
-        super().save_snapshot(offset, state, places)
-        if fault:
-            self.world.die()
-
-
-class Model:
-    """Answers by what is asked, after a while of engine time that hangs on who asks what; or in a while of its own."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._unanswered: list[asyncio.Future[msgspec.Raw]] = []
-
-    def takes_us(self, agent: str, key: Any, request_hash: str, occurrence: int) -> int:
-        draw = crc32(f"{self.world.plan.seed}|{agent}|{key}|{request_hash}|{occurrence}".encode())
-        extra_us = {"late": LATE_US, "hangs": HANGS_US, "": 0}[self.world.power.at("think")]
-        return THINKS_MS[draw % len(THINKS_MS)] * 1000 + extra_us
-
-    def answer(self, request: Request) -> msgspec.Raw:
-        match self.world.power.at("answer"):
-            case "dies before":
-                self.world.die()
-            case "fails":
-                raise TransientError("overloaded")
-            case "breaks":
-                raise PermanentError("no such model")
-            case "lies":
-                return msgspec.Raw(b'"as you wish"')
-            case _:
-                return msgspec.Raw(str(crc32(request.hash.encode()) % 1_000).encode())
-
-    async def beside_the_loop(self, request: Request) -> msgspec.Raw:
-        return await self._beside_the_loop(lambda: self.answer(request))
-
-    async def read_outside(self, what: str) -> Any:
-        """A read of something outside that changes; it fails as a model does."""
-        request = Request("call", "outside", f"{what} at {self.world.now_us // 20_000}", int)
-        return msgspec.json.decode(await self._beside_the_loop(lambda: self.answer(request)))
-
-    async def _beside_the_loop(self, answer: Callable[[], msgspec.Raw]) -> msgspec.Raw:
-        await asyncio.sleep(0)
-        try:
-            return answer()
-        except PowerCut:
-            life = _life.get()
-            life.dying = True
-            life.engine.nudge()
-            self._unanswered.append(asyncio.get_running_loop().create_future())
-            return await self._unanswered[-1]
-
-
-class Life:
-    """One engine, from its start to its end."""
-
-    def __init__(self, number: int, engine: Engine) -> None:
-        self.number = number
-        self.engine = engine
-        self.instants = 0
-        self.dying = False
-
-    async def run(self, until: Any) -> None:
-        """Runs the engine; what it begins knows whose life it is."""
-        _life.set(self)
-        await self.engine.run(until=until)
-
-
-_life: ContextVar[Life] = ContextVar("life")
+HANGS_S = 10_000
+"""So much of the loop's time nothing takes."""
 
 
 class World:
@@ -178,6 +50,7 @@ class World:
         self,
         plan: Plan,
         folder: Path,
+        loop: MadeUpLoop,
         *,
         validate: bool = True,
         dedup: bool = True,
@@ -193,17 +66,35 @@ class World:
         self.torn_at: int | None = None
         self.cut_off: list[Life] = []
         self._unacknowledged: list[tuple[Happening, int]] = []
-        self._settings = Settings(seed=plan.seed, validate=validate)
+        every = SNAPSHOT_EVERY if plan.real_time else 200_000
+        self._settings = Settings(seed=plan.seed, validate=validate, snapshot_every=every)
         self._protect = protect
         self._lives = 0
-        self.now_us = BEGIN_US
+        self._loop = loop
         declared = app_of(plan, self.target, dedup=dedup).declared()
 
         def answerers(seed: int) -> dict[str, Answerer]:
             return {"policy:timed": self.model, "policy:awaited": self.model.beside_the_loop}
 
         self._declared = msgspec.structs.replace(declared, answerers=answerers)
+        self._latest_us = BEGIN_US
+        self.acting = Life(0)
         self.acting = self._begin()
+
+    @property
+    def now_us(self) -> int:
+        """The time as it is for the one who looks on."""
+        engine = self.acting.engine
+        return BEGIN_US if engine is None else max(self._latest_us, engine.clock.now_us())
+
+    @property
+    def engine(self) -> Engine:
+        assert self.acting.engine is not None
+        return self.acting.engine
+
+    def latency_s(self) -> float:
+        """How long a request is under way; in virtual time it makes no difference."""
+        return self._loop.latency_s()
 
     def note(self, what: str) -> None:
         """Notes something for whoever reads how it came."""
@@ -216,8 +107,9 @@ class World:
         self.auditor.wrote(entries)
 
     def die(self) -> NoReturn:
-        self.note(f"dies ({self.power.fired[-1]})")
-        raise PowerCut
+        """Ends the life whose work is being done."""
+        self.note(f"life {LIFE.get().number} dies ({self.power.fired[-1]})")
+        LIFE.get().die()
 
     # ---- lives
 
@@ -225,49 +117,42 @@ class World:
         """The next engine, on what is on the disk."""
         while True:
             self._lives += 1
-            if self.torn_at is not None:
-                self._tear(self.torn_at)
+            if self.torn_at is not None:  # the machine was off: nobody from before is there
+                self.cut_off.clear()
+                self.folder = torn(self.folder, self.torn_at, self._lives)
+                self.torn_at = None
             try:
-                return self._born()
+                return self._born(Life(self._lives))
             except PowerCut:
                 continue
 
-    def _born(self) -> Life:
+    def _clock(self) -> Clock:
+        """The clock of the next life: it may be behind the one before, or begin where the log ends."""
+        odd = self.plan.seed % 2 and self._lives > 1
+        if self.plan.real_time:
+            return LoopClock(self._loop, BEHIND_US if odd else 0)
+        return VirtualClock(self.now_us + AWAY_US if odd else BEGIN_US)
+
+    def _born(self, life: Life) -> Life:
+        LIFE.set(life)
         disk = self.disk(self, self.folder)
         self.auditor.reopened(SqliteStore.entries(disk, self.auditor.end), disk.end())
-        clock = VirtualClock(self.now_us + AWAY_US if self.plan.seed % 2 and self._lives > 1 else BEGIN_US)
-        engine = Engine(self._declared, disk, clock, self._settings)
-        life = self.acting = Life(self._lives, engine)
+        engine = life.engine = Engine(self._declared, disk, self._clock(), self._settings)
+        self.acting = life
         self._protect(engine)
         engine.start()
-        engine.at_instant = lambda: self._instant(life)
+        engine.at_instant = lambda: self._instant(life, engine)
         self.note("begins")
         again, self._unacknowledged = [one for one, _ in self._unacknowledged], []
         for one in again:
             self._push(one)
         return life
 
-    def _tear(self, at: int) -> None:
-        """The machine is off and on again: the write that was under way is on the disk up to some byte, and nobody from
-        before is there."""
-        self.cut_off.clear()
-        self.torn_at = None
-        torn = self.folder / f"{self._lives}"
-        torn.mkdir()
-        for file in self.folder.glob("*.sqlite*"):
-            if not file.name.endswith("-shm"):
-                shutil.copy(file, torn)
-        self.folder = torn
-        with (torn / f"{LOG}-wal").open("r+b") as wal:
-            wal.truncate(at)
-
-    def _instant(self, life: Life) -> None:
+    def _instant(self, life: Life, engine: Engine) -> None:
         """An instant has come to its end: perhaps so does the engine; and it may be time to write the log."""
-        engine = life.engine
+        life.check()
         life.instants += 1
-        self.now_us = max(self.now_us, engine.clock.now_us())
-        if life.dying:
-            raise PowerCut
+        self._latest_us = max(self._latest_us, engine.clock.now_us())
         if life.instants > MOST_INSTANTS:
             self.auditor.wrong("it comes to rest", "the engine has something to do without end")
             raise _Restless
@@ -277,7 +162,7 @@ class World:
         if fault == "is cut off" and not self.cut_off and life is self.acting:
             self.note("is cut off")
             raise CutOff
-        if life.instants % self.plan.flush_every == 0:
+        if engine.clock.virtual and life.instants % self.plan.flush_every == 0:
             engine.writing.flush()
 
     async def _until(self, what: Any) -> None:
@@ -286,7 +171,7 @@ class World:
             try:
                 await self.acting.run(what)
                 if what == "idle":
-                    self.acting.engine.writing.flush()
+                    await self._durable()
                 return
             except CutOff:
                 self.cut_off.append(self.acting)
@@ -296,6 +181,14 @@ class World:
                 self.note(f"is refused: {refused}")
             self.acting = self._begin()
 
+    async def _durable(self) -> None:
+        """Returns when all is on the disk."""
+        while self.engine.writing.behind:
+            if self.engine.clock.virtual:
+                self.engine.writing.flush()
+            else:
+                await self.acting.run(self.engine.clock.now_us() + 1_000)
+
     async def _let_cut_off_go_on(self, at_us: int) -> None:
         """The engine that was cut off goes on until then, unless it is refused."""
         while self.cut_off:
@@ -304,7 +197,7 @@ class World:
             self.acting = other
             self.note(f"life {other.number} goes on")
             try:
-                await other.run(at_us)
+                await other.run(max(at_us, self.now_us + CUT_OFF_US))
                 return
             except (PowerCut, AlreadyRunning) as end:
                 self.note(f"life {other.number} ends: {end!r}")
@@ -349,7 +242,9 @@ class World:
     async def _happens(self, what: Any) -> None:
         try:
             if what == "snapshot":
-                self.acting.engine.keep_snapshot()
+                if not self.engine.clock.virtual:
+                    return  # it takes its own, beside the loop
+                self.engine.keep_snapshot()
             elif what == "person":
                 self._person_answers()
             else:
@@ -360,7 +255,7 @@ class World:
 
     def _push(self, one: Happening) -> None:
         """The client sends an event; until it is acknowledged it will be sent again."""
-        engine = self.acting.engine
+        engine = self.engine
         engine.shard.advance(engine.clock.now_us())
         data = Cell(one.key, one.group, one.value or 0, one.id)
         self.note(f"the client pushes {one.id}")
@@ -369,12 +264,12 @@ class World:
 
     def _acknowledge(self) -> None:
         """What is durable is acknowledged."""
-        durable = self.acting.engine.writing.durable
+        durable = self.engine.writing.durable
         self._unacknowledged = [one for one in self._unacknowledged if one[1] > durable]
 
     def _person_answers(self) -> bool:
         """A person answers what they are asked, and says of effects whether they happened; whether there was any."""
-        engine = self.acting.engine
+        engine = self.engine
         engine.shard.advance(engine.clock.now_us())
         asked = pending_approvals(engine.shard.fold)
         for one in asked:
@@ -386,8 +281,8 @@ class World:
         return bool(asked or unknown)
 
     def _replay_equals_live(self) -> None:
-        live = self.acting.engine.shard.fold
-        fold, _ = recover(self._declared, self.acting.engine.store)
+        live = self.engine.shard.fold
+        fold, _ = recover(self._declared, self.engine.store)
         fold.context.clock_is(live.context.expiry.now_us)
         now, then = picture(live), picture(fold)
         for part in [part for part in now if now[part] != then[part]]:
@@ -401,22 +296,27 @@ class _Restless(Exception):
 def lived(plan: Plan, kind: type[World] = World, **options: Any) -> World:
     """A world in which a plan has been lived."""
     memory = Path("/dev/shm")  # its files are torn here, so that nothing has to wait for a disk
-    with TemporaryDirectory(prefix="sim", dir=memory if memory.is_dir() else None) as folder:
-        world = kind(plan, Path(folder), **options)
+    with (
+        TemporaryDirectory(prefix="sim", dir=memory if memory.is_dir() else None) as folder,
+        asyncio.Runner(loop_factory=lambda: MadeUpLoop(plan.seed)) as runner,
+    ):
+        loop = cast(MadeUpLoop, runner.get_loop())
+        loop.set_exception_handler(lambda loop, about: None)  # tasks of the dead are not waited for
+        return runner.run(_lived(kind, plan, Path(folder), loop, options))
 
-        async def live() -> None:
-            try:
-                async with asyncio.timeout(HANGS_S):
-                    await world.live()
-            except _Restless:
-                pass
-            except TimeoutError:
-                world.auditor.wrong("it goes on", "it waits for something that does not come")
-            except (ExtrovertError, KeyError, AssertionError, StopIteration) as error:
-                world.auditor.wrong("it goes on", f"{type(error).__name__}: {error}")
 
-        asyncio.run(live())
-        return world
+async def _lived(kind: type[World], plan: Plan, folder: Path, loop: MadeUpLoop, options: dict[str, Any]) -> World:
+    world = kind(plan, folder, loop, **options)
+    try:
+        async with asyncio.timeout(HANGS_S):
+            await world.live()
+    except _Restless:
+        pass
+    except TimeoutError:
+        world.auditor.wrong("it goes on", "it waits for something that does not come")
+    except (ExtrovertError, KeyError, AssertionError, StopIteration) as error:
+        world.auditor.wrong("it goes on", f"{type(error).__name__}: {error}")
+    return world
 
 
 def faults_of(plan: Plan, kind: type[World] = World, **options: Any) -> list[Fault]:
