@@ -79,7 +79,7 @@ class LoopClock:
         self._behind_us = behind_us
 
     def now_us(self) -> int:
-        return BEGIN_US + self._loop.now_us - self._behind_us
+        return BEGIN_US + max(0, self._loop.now_us - self._behind_us)
 
     def move_to(self, at_us: int) -> None:
         """It goes by itself."""

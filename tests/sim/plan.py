@@ -297,4 +297,4 @@ def _read(chance: Random) -> Read:
 
 def _act(chance: Random) -> Act:
     effect = chance.choice(["keyed", "looked_up", "neither", "limited"])
-    return Act(effect, chance.random() < 0.3, chance.choice([None, None, 0, 1]))
+    return Act(effect, chance.random() < 0.3, chance.choice([None, *range(len(KEYS))]))

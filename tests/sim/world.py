@@ -177,8 +177,8 @@ class World:
                 self.cut_off.append(self.acting)
             except PowerCut:
                 self.target.arrive()
-            except AlreadyRunning as refused:
-                self.note(f"is refused: {refused}")
+            except AlreadyRunning:
+                self.note("is refused by the log")
             self.acting = self._begin()
 
     async def _durable(self) -> None:
@@ -200,7 +200,7 @@ class World:
                 await other.run(max(at_us, self.now_us + CUT_OFF_US))
                 return
             except (PowerCut, AlreadyRunning) as end:
-                self.note(f"life {other.number} ends: {end!r}")
+                self.note(f"life {other.number} ends: {type(end).__name__}")
                 self.cut_off.clear()
             finally:
                 self.acting = life
