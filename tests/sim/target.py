@@ -22,7 +22,7 @@ class Target:
     def __init__(self, world: World) -> None:
         self.world = world
         self.done: Counter[str] = Counter()
-        self.late: list[tuple[str, bool]] = []
+        self.late: list[tuple[str, bool, int]] = []
         self._closed: dict[str, int] = {}
 
     async def act(self, effect: str, what: str, key: str, *, drops: bool) -> str:
@@ -36,7 +36,7 @@ class Target:
             case "dies before":
                 world.die()
             case "arrives late":
-                self.late.append((key, drops))
+                self.late.append((key, drops, LIFE.get().number))
                 world.die()
             case "busy":
                 raise TransientError("busy")
@@ -46,9 +46,7 @@ class Target:
                 raise ConnectionResetError("lost")
             case _:
                 pass
-        if self._closed.get(key, 0) > LIFE.get().number:
-            raise PermanentError("this key is closed")
-        self._do(key, drops)
+        self._do(key, drops, LIFE.get().number)
         await asyncio.sleep(world.latency_s())
         if fault == "dies after":
             world.die()
@@ -56,9 +54,16 @@ class Target:
             raise TimeoutError("no answer")
         return "done"
 
-    def _do(self, key: str, drops: bool) -> None:
-        if not (drops and self.done[key]):
+    def _do(self, key: str, drops: bool, life: int) -> None:
+        if self._closed.get(key, 0) <= life and not (drops and self.done[key]):
             self.done[key] += 1
+
+    def happened(self, key: str) -> bool:
+        """Whether it was done under this key; if it was not, it will not be for who has asked before."""
+        self.arrive(of=key)
+        if not self.done[key]:
+            self._closed[key] = LIFE.get().number
+        return bool(self.done[key])
 
     async def read(self, what: str) -> int:
         """Something that changes every few milliseconds."""
@@ -71,14 +76,12 @@ class Target:
             world.die()
         if fault == "fails":
             raise ConnectionResetError("lost")
-        self.arrive(of=key)
-        if not self.done[key]:
-            self._closed[key] = LIFE.get().number
-        world.note(f"looked up {key}: {'done' if self.done[key] else 'not done'}")
-        return "done" if self.done[key] else None
+        happened = self.happened(key)
+        world.note(f"looked up {key}: {'done' if happened else 'not done'}")
+        return "done" if happened else None
 
     def arrive(self, of: str | None = None) -> None:
         """What was under way arrives; before a look-up of it at the latest."""
-        for key, drops in [one for one in self.late if of in (None, one[0])]:
-            self.late.remove((key, drops))
-            self._do(key, drops)
+        for one in [one for one in self.late if of in (None, one[0])]:
+            self.late.remove(one)
+            self._do(*one)

@@ -204,6 +204,7 @@ class World:
                 self.cut_off.clear()
             finally:
                 self.acting = life
+                LIFE.set(life)
             if self.torn_at is not None:
                 self.acting = self._begin()
 
@@ -277,7 +278,7 @@ class World:
         open_ones = [one for one in engine.shard.fold.outbox.pending.values() if one.state == "unknown"]
         unknown = [one.key for one in open_ones if one.retry_at_us is None]
         for key in unknown:
-            settle(engine, key, "done" if self.target.done[key] else "not-done", by="ann")
+            settle(engine, key, "done" if self.target.happened(key) else "not-done", by="ann")
         return bool(asked or unknown)
 
     def _replay_equals_live(self) -> None:
