@@ -16,8 +16,8 @@ class Writing:
     """Writes a shard's entries to its store: at once and in this thread, or in the background, all that has gathered.
 
     `durable` is the last durable offset. A prefix of the log that ends between two steps of the shard is written as
-    one unit, so a crash never leaves half a step. After a write that failed nothing more is written: it would not follow
-    what is there.
+    one unit, so a crash never leaves half a step. After a write that failed nothing more is written: it would not
+    follow what is there.
     """
 
     def __init__(self, shard: Shard, store: Store) -> None:
