@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+SEEDS ?= 2000
 ARGS ?=
 
 BIN := .venv/bin
@@ -14,13 +15,16 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test check bench bench-peers clean help
+.PHONY: demo test sim check bench bench-peers clean help
 
 demo: .venv/.demo  ## Run the storm, with and without live context, and compare
 	$(BIN)/extrovert demo storm --compare $(ARGS)
 
 test: .venv/.test  ## Run the tests, without the slow ones (ARGS="-k effect -n 0")
 	$(BIN)/python -m pytest tests -m "not slow" -n $(JOBS) $(ARGS)
+
+sim: .venv/.test  ## Live more seeds of the simulation (SEEDS=10000), or tell one (SEED=7)
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),$(SEEDS))
 
 check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of the pure floors
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -103,8 +104,14 @@ def back_of(of: Readable) -> Callable[[Any], Any] | None:
 
 
 def _kinds(table: TableState, fields: Sequence[str]) -> tuple[Any, ...]:
-    kinds = {field.name: field.type for field in msgspec.structs.fields(table.declared.record)}
+    kinds = _types(table.declared.record)
     return tuple(kinds[name] for name in fields)
+
+
+@lru_cache(maxsize=1024)
+def _types(record: type[msgspec.Struct]) -> dict[str, Any]:
+    """The types of a record's fields. To find them takes long, and each snapshot wants to know."""
+    return {field.name: field.type for field in msgspec.structs.fields(record)}
 
 
 def _interval(plain: Sequence[Any], entry: tuple[Any, ...]) -> Interval:

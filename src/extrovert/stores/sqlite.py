@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from extrovert.core.errors import CorruptionError, ExtrovertError
+from extrovert.core.errors import AlreadyRunning, CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
 from extrovert.core.ports import Base, SavedPlace, SavedRow
 from extrovert.stores.bases import Bases
@@ -94,9 +94,12 @@ class SqliteStore:
         run("PRAGMA cache_size = -32000")
 
     def append(self, entries: Sequence[Entry]) -> None:
+        """Writes the entries as one unit. Raises `AlreadyRunning` where the log does not end where they begin: whoever
+        writes them has read it before another engine wrote to it."""
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
+            self.fence(entries)
             self._insert(
                 "INSERT INTO log (offset, count, at_us, kind, wall_us, body) VALUES ",
                 [(e.offset, e.count, e.at_us, e.kind, e.wall_us, e.body) for e in entries],
@@ -109,6 +112,15 @@ class SqliteStore:
         except BaseException:
             run.execute("ROLLBACK")
             raise
+
+    def fence(self, entries: Sequence[Entry]) -> None:
+        """Raises `AlreadyRunning` where these entries do not follow the last one in the log."""
+        end = self.end()
+        if entries and entries[0].offset != end:
+            raise AlreadyRunning(
+                f"{self.path or 'The log'} ends at offset {end}, and offset {entries[0].offset} was to be written: "
+                f"another engine has written to it since this one started. Nothing was written. Stop one of the two."
+            )
 
     def _insert(self, into: str, rows: list[tuple[Any, ...]]) -> None:
         """Inserts rows with as few statements as can be: after each, this thread waits milliseconds for the interpreter
