@@ -1,0 +1,60 @@
+"""LangGraph with SqliteSaver: the job is an entrypoint, each look at the outside a task, each checkpoint is synchronous.
+
+A thread that was interrupted is resumed by invoking it with None. With the variant "read again" the price is read once
+more before the order, and the model asked again where it changed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.sqlite import SqliteSaver  # pyright: ignore
+from langgraph.func import entrypoint, task  # pyright: ignore
+
+from bench.trust.job import Ended, Job, Question, ask, find_order, place_order, read_price, run
+
+
+@task  # pyright: ignore
+def price_of(port: int, item: str) -> int:
+    return read_price(port, item)
+
+
+@task  # pyright: ignore
+def quantity_for(port: int, item: str, price: int, budget: int) -> int:
+    return ask(port, Question(item, price, budget))
+
+
+@task  # pyright: ignore
+def order(port: int, target: str, key: str, item: str, quantity: int, price: int) -> str:
+    """A task may run more than once, so it looks first where that is possible."""
+    found = find_order(port, key) if target == "look-up" else None
+    return found or place_order(port, key, item, quantity, price)
+
+
+def work(job: Job) -> Ended:
+    with SqliteSaver.from_conn_string(str(Path(job.data) / "langgraph.sqlite")) as saver:  # pyright: ignore
+
+        @entrypoint(checkpointer=saver)  # pyright: ignore
+        def buy(given: dict[str, Any]) -> str:
+            port, item, budget = given["port"], given["item"], given["budget"]
+            price = price_of(port, item).result()  # pyright: ignore
+            quantity = quantity_for(port, item, price, budget).result()  # pyright: ignore
+            while given["careful"] and (now := price_of(port, item).result()) != price:  # pyright: ignore
+                price = now
+                quantity = quantity_for(port, item, price, budget).result()  # pyright: ignore
+            return order(port, given["target"], given["key"], item, quantity, price).result()  # pyright: ignore
+
+        config = {"configurable": {"thread_id": job.job_id}}
+        given = {
+            "port": job.port, "item": job.item, "budget": job.budget, "target": job.target, "key": job.job_id,
+            "careful": bool(job.variant),
+        }  # fmt: skip
+        interrupted = bool(buy.get_state(config).next)  # pyright: ignore
+        buy.invoke(None if interrupted else given, config, durability="sync")  # pyright: ignore
+    return Ended(f"LangGraph {version('langgraph')}, SqliteSaver {version('langgraph-checkpoint-sqlite')}")
+
+
+if __name__ == "__main__":
+    run(work)
