@@ -36,6 +36,10 @@ class Case(msgspec.Struct, frozen=True):
     scenario: Scenario
     target: Target
 
+    @property
+    def name(self) -> str:
+        return f"{self.scenario.name}, {self.target.name}"
+
 
 SCENARIOS = (
     Scenario(name="calm", what="nothing happens"),

@@ -27,11 +27,13 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the job, as the world outside saw it.
 
     `booked` has the price of each order that was booked, and what the item cost then. Of `asked` questions nobody
-    waited for the answers to `closed`. `left`: the system says that it does not know, and a person must look.
+    waited for the answers to `closed`; `again` had been answered before, with the same price in them. `left`: the
+    system says that it does not know, and a person must look.
     """
 
     asked: int
     closed: int
+    again: int
     sent: int
     booked: list[tuple[int, int]]
     left: bool
@@ -62,9 +64,11 @@ def attempt(case: Case, system: System, python: Path) -> Trial | Failed:
 
 
 def _trial(world: Outside, ended: Ended) -> Trial:
+    answered = [ask.price for ask in world.asks if not ask.closed]
     return Trial(
         asked=len(world.asks),
         closed=sum(ask.closed for ask in world.asks),
+        again=len(answered) - len(set(answered)),
         sent=world.sent,
         booked=[(one.price, one.costs) for one in world.booked],
         left=ended.left,

@@ -19,7 +19,7 @@ from bench.peers.runners import plain
 from bench.peers.systems import JOBS, OURS, PLAIN, Aim, Job, System
 from bench.peers.verdicts import aim_text, best_peer, verdict
 from bench.peers.work import Latencies, Outcome, Reading, Task, latest_digests, percentiles, window_digests
-from bench.peers.writing import BEGIN, END, page, tables
+from bench.peers.writing import markers, page, tables
 
 PEER = System(name="peer", title="Peer", module="none", works=("W1",))
 OTHER = System(name="other", title="Other", module="none", works=("W1",))
@@ -251,7 +251,8 @@ def test_the_page_has_the_tables_between_its_markers_and_keeps_the_rest() -> Non
     figure = Figure(bench="joins", what="joins", unit="evaluations/s", runs=[123_456.0], aim="100,000")
     found = tables([entry("W1", compared=compared(300_000, 150_000, 500_000)), entry("W5", figures=[figure])])
 
-    text = page(f"before\n{BEGIN}\nold\n{END}\nafter\n", found)
+    begin, end = markers()
+    text = page(f"before\n{begin}\nold\n{end}\nafter\n", found)
 
     assert text.startswith("before\n")
     assert text.endswith("after\n")
