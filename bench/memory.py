@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from bench.measuring import Figure, Scale, expect
-from extrovert import App, Record
+from bench.readings import Reading
+from extrovert import App
 from extrovert.context.live import LiveContext
 from extrovert.context.seen import Seen
 from extrovert.core.time import to_us
@@ -28,21 +29,6 @@ ROWS = 500_000
 SITES = 2_000
 CHUNK = 1_000
 START = datetime(2026, 2, 8, tzinfo=UTC)
-
-
-class Reading(Record):
-    """A row of ten fields."""
-
-    sensor_id: str
-    sequence: int
-    taken_at: datetime
-    value: int
-    site: str
-    kind: str
-    unit: str
-    battery: float
-    firmware: str
-    ok: bool
 
 
 def measure(scale: Scale) -> list[Figure]:

@@ -82,7 +82,7 @@ def _value(row: Row | None) -> str:
         return ""
     if row.p99 is not None:
         return f"{_ms(row.median)} / {_ms(row.p99)} ms"
-    return f"{round(row.median, -3):,.0f}/s"
+    return f"{round(row.median, -3 if row.median >= 10_000 else 0):,.0f}/s"
 
 
 def _ms(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.peers.systems import System
+from bench.peers.systems import DBOS, LANGGRAPH, System
 
 __all__ = ["OURS", "SCENARIOS", "SYSTEMS", "TARGETS", "Case", "Scenario", "Target", "cases"]
 
@@ -70,8 +70,6 @@ NEITHER = Target(name="neither", what="books what comes")
 TARGETS = (KEYS, LOOK_UP, NEITHER)
 
 OURS = System(name="extrovert", title="Extrovert", module="ours", works=())
-DBOS = ("dbos",)
-LANGGRAPH = ("langgraph", "langgraph-checkpoint-sqlite")
 SYSTEMS = (
     OURS,
     System(name="dbos", title="DBOS", module="on_dbos", works=(), requires=DBOS),
