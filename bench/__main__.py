@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench import context, deciding, decisions, ingest, joins, memory, reads, restart, views, windows
+from bench import context, deciding, decisions, ingest, joins, latency, memory, parked, reads, restart, views, windows
 from bench.machine import machine
 from bench.measuring import Figure, Scale, WrongResult
 from bench.reporting import record, report, show
@@ -22,6 +22,8 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "joins": joins.measure,
     "decisions": decisions.measure,
     "deciding": deciding.measure,
+    "latency": latency.measure,
+    "parked": parked.measure,
     "reads": reads.measure,
     "context": context.measure,
     "restart": restart.measure,

@@ -6,7 +6,6 @@ counts is by how much the resident memory grew. Indexes, history and the horizon
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from bench.measuring import Figure, Scale, expect
+from bench.measuring import Figure, Scale, expect, resident
 from bench.readings import Reading
 from extrovert import App
 from extrovert.context.live import LiveContext
@@ -162,23 +161,14 @@ def _line(number: int) -> bytes:
     ).encode()
 
 
-def _resident() -> int:
-    """Bytes of this process that are in memory now."""
-    gc.collect()
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise OSError("the kernel does not tell how much is resident")
-
-
 def main() -> None:
     """`python -m bench.memory WHAT ROWS`: prints by how many bytes this process grew."""
     what, rows = sys.argv[1], int(sys.argv[2])
     _build(what, _lines(CHUNK))  # what is made at first use is there before
     chunks = _lines(rows)
-    before = _resident()
+    before = resident()
     held = _build(what, chunks)
-    print(_resident() - before)
+    print(resident() - before)
     del held
 
 

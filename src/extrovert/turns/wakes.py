@@ -28,8 +28,9 @@ class WakeBook:
 
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
-    `settling` those whose wake waits for the changes to calm down, and until when.
+    that have a turn, `parked` those of them whose turn waits for nothing but the clock, events and persons, `resting`
+    those whose last turn ended so lately that they are left alone, and until when, and `settling` those whose wake
+    waits for the changes to calm down, and until when.
     """
 
     def __init__(self, agent: Agent[Any]) -> None:
@@ -38,6 +39,7 @@ class WakeBook:
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
+        self.parked: set[Any] = set()
         self.resting: dict[Any, int] = {}
         self.settling: dict[Any, int] = {}
         self._held: list[tuple[int, Any]] = []
@@ -45,6 +47,11 @@ class WakeBook:
         self._touched: dict[Any, None] = {}
         self._queue: list[Rank] = []
         self._ranks: dict[Any, Rank] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more turns may begin now. Those that are parked do not count: they may wait for days."""
+        return self.agent.concurrency - (len(self.running) - len(self.parked))
 
     def digest(self, value: Any, version: int) -> str:
         """What stands for a value in `seen`: a view's content, a table row's version (and that of what JSON lacks)."""
@@ -167,6 +174,7 @@ class WakeBook:
     def end(self, key: Any, digest: str, at_us: int) -> None:
         """The turn of `key` ended, having seen `digest`; the caller then says what the present is."""
         self.running.discard(key)
+        self.parked.discard(key)
         if self.agent.rest_us:
             if len(self.resting) > MAX_RESTING:
                 self.resting = {other: until for other, until in self.resting.items() if until > at_us}
