@@ -11,7 +11,22 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench import context, deciding, decisions, ingest, joins, latency, memory, parked, reads, restart, views, windows
+from bench import (
+    asks,
+    context,
+    deciding,
+    decisions,
+    ingest,
+    joins,
+    latency,
+    memory,
+    parked,
+    reads,
+    restart,
+    storm,
+    views,
+    windows,
+)
 from bench.machine import machine
 from bench.measuring import Figure, Scale, WrongResult
 from bench.reporting import record, report, show
@@ -24,6 +39,8 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "deciding": deciding.measure,
     "latency": latency.measure,
     "parked": parked.measure,
+    "asks": asks.measure,
+    "storm": storm.measure,
     "reads": reads.measure,
     "context": context.measure,
     "restart": restart.measure,
