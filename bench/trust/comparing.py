@@ -68,8 +68,8 @@ def words(trial: Trial) -> str:
     orders = ", ".join(
         f"at {price}" if price == costs else f"**at {price}, when it cost {costs}**" for price, costs in trial.booked
     )
-    counted = f"{len(trial.booked)} order{'s' if len(trial.booked) != 1 else ''}"
-    said = [f"{counted if len(trial.booked) == 1 else f'**{counted}**'} {orders}".rstrip()]
+    counted = "1 order" if len(trial.booked) == 1 else f"**{len(trial.booked)} orders**"
+    said = [f"{counted} {orders}".rstrip()]
     said.append(f"asked {trial.asked}" + (f" ({trial.closed} cut off)" if trial.closed else ""))
     if trial.left:
         said.append("left to a person")

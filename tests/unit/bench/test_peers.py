@@ -93,7 +93,7 @@ def test_the_plain_loop_finds_what_a_look_at_each_event_finds(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("work", ["W1", "W3", "W4"])
+@pytest.mark.parametrize("work", ["W1", "W3", "W4", "W8"])
 def test_extrovert_comes_to_the_same_results_as_the_plain_loop(tmp_path: Path, work: str) -> None:
     file = made(tmp_path / "a")
 
