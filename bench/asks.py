@@ -191,17 +191,22 @@ async def _server(count: int) -> AsyncGenerator[str]:
 
 
 async def _serve(count: int) -> None:
-    """Serves one request at once, holds as many as `count` until they are there, and ends when its input does."""
+    """Serves one request at once, then holds as many as `count` until they are there; ends when its input does."""
     _allow_files()
     async with ModelServer() as server:
         server.answers(Choice("a"))
         print(server.url, flush=True)
-        await server.request(0)
-        await server.asked[0].answered.wait()
-        server.hold()
-        await server.request(count)
-        server.release()
+        holding = asyncio.create_task(_hold(server, count))
         await asyncio.to_thread(sys.stdin.read)
+        holding.cancel()
+
+
+async def _hold(server: ModelServer, count: int) -> None:
+    await server.request(0)
+    await server.asked[0].answered.wait()
+    server.hold()
+    await server.request(count)
+    server.release()
 
 
 if __name__ == "__main__":
