@@ -144,7 +144,7 @@ JOBS = (
         work="W8",
         what="a durable decision: 3 remembered asks, 2 rows, 1 effect, 64 at a time",
         aim=Aim(per_s=5_000),
-        share=0.005,
+        share=0.002,
     ),
 )
 
