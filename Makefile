@@ -36,7 +36,7 @@ check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of t
 bench: .venv/.test  ## Measure (ARGS=--quick for a smoke run)
 	$(BIN)/python -m bench $(ARGS)
 
-bench-peers: .venv/.test  ## Measure beside Pathway, Bytewax and Quix Streams, which it installs (ARGS=--quick)
+bench-peers: .venv/.test  ## Measure beside Pathway, Bytewax, Quix Streams, DBOS and LangGraph, which it installs (ARGS=--quick)
 	$(BIN)/python -m bench.peers $(ARGS)
 
 bench-trust: .venv/.test  ## Let Extrovert, DBOS and LangGraph, which it installs, do a job with crashes (ARGS=--quick)

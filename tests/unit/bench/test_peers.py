@@ -221,10 +221,19 @@ def compared(ours: float, peer: float, loop: float) -> Compared:
 
 def test_an_aim_is_met_or_what_it_lacks_is_told() -> None:
     assert aim_text(W1.aim) == "≥ 2 × the best peer; ≥ 60 % of a plain loop"
+    assert aim_text(Aim(per_s=5_000)) == "≥ 5,000/s"
     assert verdict(compared(ours=300_000, peer=150_000, loop=500_000), None) == "met"
     assert verdict(compared(ours=300_000, peer=200_000, loop=600_000), None) == (
         "missed: 1.50 of the best peer, 0.50 of a plain loop"
     )
+
+
+def test_so_many_a_second_are_aimed_at() -> None:
+    job = Job(name="W8", work="W8", what="", aim=Aim(per_s=5_000))
+
+    for found, wanted in (5_000.0, "met"), (4_999.0, "missed: 4,999/s"):
+        ours = Row(system=OURS.name, title="", values=[found])
+        assert verdict(Compared(job=job, events=1, rows=[ours]), None) == wanted
 
 
 def test_latencies_are_aimed_at_from_above() -> None:
