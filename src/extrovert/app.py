@@ -115,9 +115,9 @@ class App(Declarations):
         accepts None is also told when it went away. A function with a third, `(turn, value, old)`, is given what the
         last ended turn of the key saw. `model` answers its asks. `when` limits wakes to values for which
         it is true; `order(value)` is the order of admission, smallest first, then by age; an agent of higher `priority`
-        comes first. `concurrency` is how many turns may run at a time (100), and `rest` how long a key is left alone
-        after a turn of its own. With `quiet` a turn begins when nothing has changed for so long, or `max_wait` after
-        the first change.
+        comes first. `concurrency` is how many turns may run at a time (100), without those that wait for the clock, an
+        event or a person, and `rest` how long a key is left alone after a turn of its own. With `quiet` a turn begins
+        when nothing has changed for so long, or `max_wait` after the first change.
 
         A turn that would ask anew more than `max_reruns` times (20) because the world changed, or that has not come to
         its end `deadline` after its wake, does as `on_conflict` says: it ends as "contended", with a dead letter; it

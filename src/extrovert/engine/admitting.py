@@ -24,7 +24,7 @@ class Admitting:
         fold, now_us = self.shard.fold, self.shard.now_us
         for book in self._books:
             book.release(now_us)
-            while most > 0 and book.due and len(book.running) < book.agent.concurrency:
+            while most > 0 and book.due and book.room > 0:
                 key = book.next_key()
                 if key is None:
                     break

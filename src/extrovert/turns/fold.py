@@ -356,10 +356,12 @@ class Fold:
         self._parks_or_not(turn)
 
     def _parks_or_not(self, turn: Running) -> None:
+        book = self.books[turn.agent.name]
         if turn.parks:
             self.parked[turn.id] = turn
-        else:
-            self.parked.pop(turn.id, None)
+            book.parked.add(turn.key)
+        elif self.parked.pop(turn.id, None) is not None:
+            book.parked.discard(turn.key)
 
     def _close(self, turn: Running, wake: Wake, offset: int, at_us: int) -> None:
         turn.watch({})

@@ -32,9 +32,10 @@ class WakeBook:
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `olds` to that
     itself as JSON, where the agent is told it, `due` to the wake
     that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
-    `settling` those whose wake waits for the changes to calm down, and until when. `chain` has the cause of what is
-    being applied, `meanwhile` the causes of what came while a turn of a key ran.
+    that have a turn, `parked` those of them whose turn waits for nothing but the clock, events and persons, `resting`
+    those whose last turn ended so lately that they are left alone, and until when, and `settling` those whose wake
+    waits for the changes to calm down, and until when. `chain` has the cause of what is being applied, `meanwhile` the
+    causes of what came while a turn of a key ran.
     """
 
     def __init__(self, agent: Agent[Any], chain: Chain | None = None) -> None:
@@ -46,6 +47,7 @@ class WakeBook:
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
+        self.parked: set[Any] = set()
         self.resting: dict[Any, int] = {}
         self.settling: dict[Any, int] = {}
         self._held: list[tuple[int, Any]] = []
@@ -53,6 +55,11 @@ class WakeBook:
         self._touched: dict[Any, None] = {}
         self._queue: list[Rank] = []
         self._ranks: dict[Any, Rank] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more turns may begin now. Those that are parked do not count: they may wait for days."""
+        return self.agent.concurrency - (len(self.running) - len(self.parked))
 
     def digest(self, value: Any, version: int) -> str:
         """What stands for a value in `seen`: a view's content, a table row's version (and that of what JSON lacks)."""
@@ -199,6 +206,7 @@ class WakeBook:
     def end(self, key: Any, wake: Wake, at_us: int) -> None:
         """The turn of `key` ended, having seen what `wake` tells; the caller then says what the present is."""
         self.running.discard(key)
+        self.parked.discard(key)
         if self.agent.rest_us:
             if len(self.resting) > MAX_RESTING:
                 self.resting = {other: until for other, until in self.resting.items() if until > at_us}
