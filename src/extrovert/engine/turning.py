@@ -9,7 +9,6 @@ import msgspec
 
 from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
-from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.engine.admitting import Admitting
@@ -18,7 +17,7 @@ from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.home import home
+from extrovert.turns.given import scope_of, value_of
 from extrovert.turns.ledger import named, newer
 from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal, Reply
@@ -238,13 +237,7 @@ class Turning:
     def _look_at_value(self, turn: Running) -> None:
         """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
         does."""
-        if turn.agent.source == "stream":
-            turn.value = turn.events[-1][1]
-            return
-        turn.value, turn.version = self.fold.present(turn.agent, turn.key)
-        when = turn.agent.when
-        if turn.value is not None and when is not None and not when(turn.value):
-            turn.value = None
+        turn.value, turn.version = value_of(self.fold, turn)
 
     def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
         return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))
@@ -254,15 +247,7 @@ class Turning:
         return None if copies is None else copies.at(self.shard.now_us)
 
     def _scope(self, turn: Running) -> TurnScope:
-        context = self.fold.context
-        scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
-        if context.strict_shards:
-            scope.border = Border(scope.label, home(self.fold, turn))
-        if turn.agent.source == "view" and self.options.validate:
-            scope.look(context.views[turn.agent.on], turn.key)
-        elif turn.agent.source == "table" and self.options.validate:
-            scope.look(context.tables[turn.agent.on], turn.key)
-        return scope
+        return scope_of(self.fold, turn, self._copy(), looks=self.options.validate)
 
     def _new_turn(self, turn: Running, stale: Sequence[str]) -> Any:
         def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
