@@ -72,7 +72,7 @@ class Airline:
             turn.emit(self.told, Told(booking.booking_id, choice.flight_id))
             turn.effect(send, booking.booking_id, choice.flight_id)
 
-        self.rebook, self.disrupted = rebook, disrupted
+        self.disrupted, self.first, self.last = disrupted, first, last
 
     async def stormy(self, path: Path | None, answerers: Any = None) -> Host:
         """Three are rebooked, one after the other: B1 and B2 take the two seats of F2, B3 takes F3."""
@@ -107,14 +107,28 @@ def flights_of(found: list[Compared]) -> list[str]:
     ]
 
 
-async def test_the_same_agent_decides_the_same_and_asks_nobody(tmp_path: Path) -> None:
-    host = await Airline().stormy(tmp_path / "log")
-    found = await played(host, candidate(host.declared, "rebook"))
+async def test_the_same_agent_decides_the_same_and_asks_no_model(tmp_path: Path) -> None:
+    host = await Airline(prompted=True).stormy(tmp_path / "log", {"openai:gpt-none": Rule(Rebooking("F2"), 2)})
+    found = await played(host, candidate(refusing(host.declared), "rebook"))
     assert [(one.turn, one.differs) for one in found] == [(d.turn, []) for d in host.decisions()]
     assert [one.candidate for one in found] == [one.recorded for one in found]
     assert [(one.candidate.asks, one.candidate.remembered, one.candidate.thought_ms) for one in found] == [
         (1, 1, 2000.0)
     ] * 3
+
+
+async def test_a_policy_is_asked_also_where_its_answer_is_remembered_since_its_rule_may_have_changed(
+    tmp_path: Path,
+) -> None:
+    host = await Airline().stormy(tmp_path / "log")
+    found = await played(host, candidate(host.declared, "rebook"))
+    assert [one.differs for one in found] == [[]] * 3
+    assert [(one.candidate.asks, one.candidate.remembered, one.candidate.thought_ms) for one in found] == [
+        (1, 0, 2000.0)
+    ] * 3
+    other = Airline()
+    other.first.function = other.last.function
+    assert flights_of(await played(host, candidate(other.app.declared(), "rebook"))) == ["F3"] * 3
 
 
 async def test_another_policy_decides_otherwise_on_the_same_context_and_nothing_is_done(tmp_path: Path) -> None:
@@ -149,21 +163,19 @@ async def test_two_versions_are_compared_side_by_side(tmp_path: Path) -> None:
 
 
 async def test_code_that_asks_the_same_finds_its_answers_and_decides_by_its_own_rule(tmp_path: Path) -> None:
-    host = await Airline().stormy(tmp_path / "log")
-    other = Airline()
+    host = await Airline(prompted=True).stormy(tmp_path / "log", {"openai:gpt-none": Rule(Rebooking("F2"), 2)})
+    other = Airline(prompted=True)
+    version = candidate(refusing(other.app.declared()), "rebook")
 
-    @other.app.agent(wakes_on=other.disrupted, model="policy:first")
-    async def other_rebook(turn: Turn, booking: Booking) -> None:
+    async def rebook(turn: Turn, booking: Booking) -> None:
         options = [f.flight_id for f in other.flights.all() if not f.cancelled and other.seats[f.flight_id].left]
         choice = await turn.ask(Choice(booking.booking_id, options), output=Rebooking)
         turn.put(other.bookings, booking.but(flight_id=choice.flight_id, customer_id="VIP"))
 
-    version = candidate(other.app.declared(), "rebook")
-    version.agent.function = other_rebook.function
+    version.agent.function = rebook
     found = await played(host, version, declared=other.app.declared())
     assert [one.differs for one in found] == [["writes", "emits", "effects"]] * 3
     assert [(one.candidate.asks, one.candidate.remembered) for one in found] == [(1, 1)] * 3
-    assert flights_of(found) == ["F2", "F2", "F3"]
 
 
 def refusing(declared: Declared) -> Declared:

@@ -43,7 +43,7 @@ class Side(Record, kw_only=True):
     thought_ms: float = 0.0
 
 
-class Compared(Record, kw_only=True):
+class Compared(Record, kw_only=True, tag="wake", tag_field="kind"):
     """One wake, as it was `recorded` and as the `version` would have it. `differs` names outcome, writes, emits,
     effects and undoes, those that are not alike; where there are none, both decided the same."""
 
@@ -63,7 +63,7 @@ class Compared(Record, kw_only=True):
         return not self.differs
 
 
-class Totals(Record, kw_only=True):
+class Totals(Record, kw_only=True, tag="totals", tag_field="kind"):
     """All wakes of one version: how many came out the same or not, could not be played to their end (`missed`), and
     what both took. A cost is None where a part of it is not known."""
 

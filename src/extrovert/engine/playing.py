@@ -43,6 +43,7 @@ class Playing:
         self.missing: list[Question] = []
         was, self.agent = recorded.turn, candidate.agent
         self.turn = Running(self.agent, was.key, was.wake, was.events, was.started_us)
+        self._positions = () if candidate.changed else tuple(was.positions)
         self._answers: dict[Place, Answer] = {}
         self._usages: list[Usage | None] = []
         self._remembered = 0
@@ -89,7 +90,7 @@ class Playing:
             refusals=refusals,
             changes=tuple(dict.fromkeys((*was.changes, *changed))),
             clock_us=self.recorded.at_us,
-            positions=() if self.candidate.changed else was.positions,
+            positions=self._positions,
         )
 
     # ---- answering
@@ -113,8 +114,13 @@ class Playing:
         return None
 
     def _found(self, question: Question) -> Given | Exception | None:
-        """The answer as remembered, as asked for anew, or as a policy gives it; None where there is none."""
+        """The answer as a policy gives it, as remembered, or as asked for anew; None where there is none.
+
+        A policy is asked also where the log has its answer: that costs nothing, and its rule may be what has changed.
+        """
         place, request = question.place, question.request
+        if request.kind == "ask" and hasattr(self.candidate.answerer, "takes_us") and place not in self._positions:
+            return self._by_policy(question)
         answer = self.recorded.turn.answers.get(place)
         if answer is not None:
             self._remembered += request.kind in THOUGHT
@@ -128,16 +134,17 @@ class Playing:
             return msgspec.structs.replace(found, answer=answer)
         if request.kind == "sleep" and request.about.until_us <= self.recorded.at_us:
             return Given(Answer(0, request.about.until_us, NULL), "sleep", 0)
-        answerer: Any = self.candidate.answerer
-        if request.kind == "ask" and hasattr(answerer, "takes_us"):
-            took_us = answerer.takes_us(self.agent.name, self.turn.key, *place)
-            try:
-                said: msgspec.Raw | Reply = answerer.answer(request)
-            except Exception as error:
-                return error
-            reply = said if isinstance(said, Reply) else Reply(said)
-            return Given(Answer(0, self._clock_us + took_us, reply.answer), "ask", took_us, reply.usage)
         return None
+
+    def _by_policy(self, question: Question) -> Given | Exception:
+        answerer: Any = self.candidate.answerer
+        took_us = answerer.takes_us(self.agent.name, self.turn.key, *question.place)
+        try:
+            said: msgspec.Raw | Reply = answerer.answer(question.request)
+        except Exception as error:
+            return error
+        reply = said if isinstance(said, Reply) else Reply(said)
+        return Given(Answer(0, self._clock_us + took_us, reply.answer), "ask", took_us, reply.usage)
 
     # ---- its end
 

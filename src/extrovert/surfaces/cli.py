@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
 from extrovert.surfaces.approving import approvals, approve, deny
+from extrovert.surfaces.backtesting import backtest
 from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
@@ -114,6 +115,7 @@ for name, function in {
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
+    "backtest": backtest,
     "approvals": approvals,
     "approve": approve,
     "deny": deny,
