@@ -114,6 +114,8 @@ class App(Declarations):
         call in flight ends, its answer is taken for whatever is asked now, and what comes of that is committed if its
         guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
         time after twice the wait, from `retry_after`, a second), goes to the dead letters.
+
+        A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -358,6 +360,8 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     conflicts = get_args(OnConflict)
     if options.get("on_conflict", "contended") not in conflicts:
         raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
+    if options.get("shadow") and options.get("on_conflict") == "hold":
+        raise DeclarationError(f"Agent `{name}` is a shadow, for which no person is asked: on_conflict= is not hold.")
     for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
         if option in options and options[option] < timedelta(0):
             raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

@@ -48,6 +48,7 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         guarded=bool(turn.positions),
         guards=[condition.note for condition in seen.conditions],
         undoes=seen.undone,
+        shadow=turn.agent.shadow,
     )
     cancel_calls(shard, turn)
     log_emitting(
@@ -62,7 +63,8 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
 def log_emitting(shard: Shard, body: Decided | Attempted, apply: Apply, **options: Any) -> None:
     """Logs an entry that emits events; those that a table cannot take are dead letters."""
     offset = shard.fold.end
-    failures: Sequence[tuple[int, str]] = shard.log(body, apply, count=1 + len(body.emits), **options)
+    emits = 0 if isinstance(body, Decided) and body.shadow else len(body.emits)
+    failures: Sequence[tuple[int, str]] = shard.log(body, apply, count=1 + emits, **options)
     for place, cause in failures:
         emit = body.emits[place]
         shard.bury(Dead(emit.to, cause, raw=bytes(emit.data).decode(), event=offset + 1 + place))

@@ -131,7 +131,7 @@ class Turning:
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.place in turn.calls for question in questions):
             turn.asked = attempt.turn.asked
-            if not turn.positions:
+            if self._validates(turn) and not turn.positions:
                 turn.watch(attempt.scope.taken)
             self._park(turn, attempt)
             for question in questions:
@@ -228,7 +228,7 @@ class Turning:
         elif attempt.questions:
             self._wait(turn, attempt, why, stale)
             turn.wall_us += self.options.wall_us() - started
-        elif self.options.validate and not current(attempt.scope.taken):
+        elif self._validates(turn) and not current(attempt.scope.taken):
             turn.reads = attempt.scope.taken
             self.stale[turn] = None
         else:
@@ -275,8 +275,13 @@ class Turning:
         turn.attempt += 1
         self._follow(turn, attempt, "answered", [], started)
 
+    def _validates(self, turn: Running) -> bool:
+        """Whether changes of what it has read disturb the turn. A shadow would else never see a case to its end, since
+        the agent beside it settles that."""
+        return self.options.validate and not turn.agent.shadow
+
     def _park(self, turn: Running, attempt: Attempt) -> None:
-        if self.options.validate:
+        if self._validates(turn):
             attempt.drop()
             turn.suspended = None
         else:
@@ -306,7 +311,7 @@ class Turning:
             refused=attempt.refused,
             saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
-            emits=[emit for question in new if (emit := emitted(question)) is not None],
+            emits=[emit for question in new if (emit := emitted(question)) and not turn.agent.shadow],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
         if new or gone or stale or body.refused:
@@ -315,7 +320,7 @@ class Turning:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet
         shard.cancelled.extend((turn.id, place) for place in gone)
         turn.asked = attempt.turn.asked
-        if self.options.validate and not turn.positions:
+        if self._validates(turn) and not turn.positions:
             turn.watch(attempt.scope.taken)
         self._park(turn, attempt)
         for question in new:

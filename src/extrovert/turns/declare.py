@@ -47,6 +47,7 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+    shadow: bool
 
 
 class Price(Record):
@@ -206,7 +207,7 @@ class Agent(Generic[T]):
     """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
-    accept None: it is then not woken by what went away.
+    accept None: it is then not woken by what went away. What a `shadow` decides is kept, and not done.
     """
 
     def __init__(
@@ -231,6 +232,7 @@ class Agent(Generic[T]):
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        shadow: bool = False,
         prompted: bool = False,
         parameters: str = "",
     ) -> None:
@@ -253,6 +255,7 @@ class Agent(Generic[T]):
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
+        self.shadow = shadow
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters

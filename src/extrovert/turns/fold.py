@@ -260,6 +260,10 @@ class Fold:
         Returns (place among the emits, cause) for those that a table could not take.
         """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        if body.shadow:
+            self._close(turn, body.wake.digest, offset, at_us)
+            self.settle(offset, at_us)
+            return []
         context = self.context
         context.offset = offset
         for write in body.writes:
