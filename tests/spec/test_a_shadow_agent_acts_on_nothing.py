@@ -12,6 +12,8 @@ import pytest
 from extrovert import App, DeclarationError, Record, Thinking, Turn
 from extrovert.core.log import Attempted, Decided
 from extrovert.engine.approving import pending_approvals
+from extrovert.engine.beside import beside
+from extrovert.surfaces.story import find, tell
 from tests.hosts import Host, replayed
 from tests.picture import picture
 from tests.spec.airline import Booking, Flight, Rebooking
@@ -69,7 +71,10 @@ class Airline:
             async def rebook(turn: Turn, booking: Booking) -> None:  # pyright: ignore[reportUnusedFunction]
                 await decide(turn, booking)
 
-        @app.agent(wakes_on=self.notes)
+        self._listen()
+
+    def _listen(self) -> None:
+        @self.app.agent(wakes_on=self.notes)
         async def hear(turn: Turn, note: Note) -> None:  # pyright: ignore[reportUnusedFunction]
             self.heard.append(note.text)
 
@@ -262,3 +267,39 @@ def test_a_shadow_cannot_be_held_for_a_person() -> None:
         @app.agent(wakes_on=orders, shadow=True, on_conflict="hold")
         async def regret(turn: Turn, order: Note) -> None:  # pyright: ignore[reportUnusedFunction]
             pass
+
+
+async def test_it_is_compared_with_the_live_agent_by_the_change_that_woke_both(tmp_path: Path) -> None:
+    airline = Airline()
+    host = await airline.disturbed(tmp_path / "log")
+    await host.settle()
+    await host.send(airline.bookings, Booking("B2", "F1"))
+    host.hand_in(airline.bookings, Booking("B3", "F1"))
+    await host.advance(3)  # the live agent has decided about B3, and the shadow thinks
+    host.flush()
+    found = beside(host.store, "careful", "rebook")
+    assert [(one.key, *one.differs) for one in found] == [
+        ("B1", "writes", "emits", "effects"),
+        ("B2", "writes", "emits", "effects"),
+    ]
+    assert (found[0].recorded.thought_ms, found[0].candidate.thought_ms) == (2000.0, 5000.0)
+    host.hand_in(airline.bookings, Booking("B4", "F1"))
+    await host.advance(1)
+    host.hand_in(airline.bookings, Booking("B4", "F2"))  # before anybody has decided
+    await host.settle()
+    host.flush()
+    later = beside(host.store, "careful", "rebook")[2:]
+    assert [(one.key, one.recorded.outcome, one.candidate.outcome) for one in later] == [
+        ("B3", "decided", "decided"),
+        ("B4", "gone", "decided"),
+    ]
+    assert beside(host.store, "rebok", "rebook") == []
+
+
+async def test_its_story_says_what_it_would_have_done(tmp_path: Path) -> None:
+    host = await Airline(live=False).disturbed(tmp_path / "log")
+    await host.settle()
+    host.flush()
+    story = tell(host.store, find(host.store, "careful:B1"))
+    assert story.outcome == "shadow"
+    assert [(act.effect, act.state) for act in story.effects] == [("send", "shadowed")]

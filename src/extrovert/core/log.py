@@ -260,6 +260,11 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     undoes: list[str] = []
     shadow: bool = False
 
+    @property
+    def outcome(self) -> str:
+        """How its turn ended, in a word."""
+        return "shadow" if self.shadow else "decided"
+
 
 class Ended(_Part, tag="ended", tag_field="kind"):
     """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""

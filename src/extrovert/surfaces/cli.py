@@ -22,6 +22,7 @@ from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
+from extrovert.surfaces.shadowing import shadow
 from extrovert.surfaces.sql import sql
 
 __all__ = ["app", "main"]
@@ -116,6 +117,7 @@ for name, function in {
     "decisions": decisions,
     "explain": explain,
     "backtest": backtest,
+    "shadow": shadow,
     "approvals": approvals,
     "approve": approve,
     "deny": deny,
