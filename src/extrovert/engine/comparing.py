@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -24,9 +24,9 @@ class Side(Record, kw_only=True):
     """What came of a wake: `outcome` is decided, gone, dropped, contended, failed, or missed: it asked what nobody
     answers, told in `cause`.
 
-    `asks` is how many answers that rests on, `remembered` how many of them were in the log; what these cost, in
-    billionths of a US dollar (None: not known), their tokens, and how long was thought about them, where asks that
-    wait together count once.
+    `asks` is how many answers of models, policies and calls that rests on, with those that it refused; `remembered` how
+    many of them were in the log; what these cost, in billionths of a US dollar (None: not known), their tokens, and how
+    long was thought about them, where asks that wait together count once.
     """
 
     outcome: str
@@ -95,11 +95,14 @@ def spent(side: Side, usages: Iterable[Usage | None]) -> Side:
     )
 
 
-def side_of(body: Decided | Ended, given: Iterable[Given]) -> Side:
+def side_of(body: Decided | Ended, given: Collection[Given]) -> Side:
     """What is recorded of a turn's end, and what the answers took on which it rests."""
     if isinstance(body, Ended):
         return Side(outcome=body.outcome, cause=body.cause)
-    used = [one for one in given if one.answer.offset in body.answers and one.kind in THOUGHT]
+    used = [one for one in given if one.kind in THOUGHT and one.answer.offset in body.answers]
+    if body.refused:
+        refused = [one for one in given if one.kind == "ask" and one.refused and one not in used]
+        used = [*refused[-len(body.refused) :], *used]
     side = Side(
         outcome="decided",
         writes=body.writes,

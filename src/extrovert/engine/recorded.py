@@ -28,12 +28,14 @@ _end: msgspec.json.Decoder[Decided | Ended] = msgspec.json.Decoder(Decided | End
 
 
 class Given(msgspec.Struct, frozen=True):
-    """An answer and what it took: when it was asked, how long was thought about it, and what that cost."""
+    """An answer and what it took: how long was thought about it, and what that cost. Where it was `refused`, the turn
+    asked again right after it."""
 
     answer: Answer
     kind: str
     thought_us: int
     usage: Usage | None = None
+    refused: bool = False
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -48,11 +50,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 def begins_us(store: Store) -> int | None:
-    """The engine's time from which on the state can be made again; None: from the beginning."""
+    """The engine's time from which on turns can be played again; None: from the beginning."""
     if store.begins() <= 1:
         return None
     bases = store.bases()
-    return bases[0].at_us if bases else next(iter(store.entries(store.end() - 1))).at_us + 1
+    return bases[0].at_us + 1 if bases else None  # what happened at that very moment may be in the base
 
 
 def recorded(
@@ -69,7 +71,7 @@ def recorded(
             f"are kept from then on. Begin there (--since), or keep more: App(…, retention=…)."
         )
     since_us = since_us or kept_us or 0
-    fits = [base.offset for base in store.bases() if base.at_us <= since_us]
+    fits = [base.offset for base in store.bases() if base.at_us < since_us]
     fold = taken_up(declared, store, fits[-1] if fits else 1)
     for entry in store.entries(fold.end):
         if until_us is not None and entry.at_us >= until_us:
@@ -94,16 +96,20 @@ def _turn(fold: Fold, body: Decided | Ended, at_us: int) -> Running:
 
 
 def given_in(store: Store, body: Decided | Ended) -> dict[Place, Given]:
-    """What a turn was answered, by its trail in the log; for a decision, what it rests on comes with `used` in it."""
+    """What a turn was answered, by its trail in the log."""
     found: dict[Place, Given] = {}
     sent: dict[Place, tuple[str, int]] = {}
+    latest: Place | None = None
     for offset in body.trail:
         for entry in _at(store, offset):
             said: Any = _body.decode(entry.body)
             if isinstance(said, Attempted):
                 sent.update({(ask.hash, ask.occurrence): (ask.kind, entry.at_us) for ask in said.asks})
+                if latest is not None and said.refused and said.asks:
+                    found[latest] = msgspec.structs.replace(found[latest], refused=True)
+                latest = None
             elif isinstance(said, Answered):
-                place = (said.hash, said.occurrence)
+                latest = place = (said.hash, said.occurrence)
                 kind, sent_us = sent.get(place, ("", entry.at_us))
                 answer = Answer(entry.offset, entry.at_us, said.answer)
                 found[place] = Given(answer, kind, entry.at_us - sent_us, said.usage)
