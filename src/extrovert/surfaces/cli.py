@@ -24,6 +24,7 @@ from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
 from extrovert.surfaces.shadowing import shadow
 from extrovert.surfaces.sql import sql
+from extrovert.surfaces.why_not import why_not
 
 __all__ = ["app", "main"]
 
@@ -116,6 +117,7 @@ for name, function in {
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
+    "why-not": why_not,
     "backtest": backtest,
     "shadow": shadow,
     "approvals": approvals,
