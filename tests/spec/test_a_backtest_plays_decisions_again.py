@@ -398,3 +398,32 @@ async def test_a_model_policy_or_agent_that_there_is_not_is_refused(tmp_path: Pa
     with pytest.raises(DeclarationError, match="asks no model that is given instructions"):
         candidate(declared, "rebook", prompt="Be kind.")
     assert candidate(declared, "rebook", model="remote").agent.prompted
+
+
+async def test_what_a_candidate_reads_from_outside_is_read_now_if_that_is_allowed(tmp_path: Path) -> None:
+    app = App("shop")
+    prices = app.table("prices", Seats, key=Seats.flight_id)
+    kept = app.table("kept", Told, key=Told.booking_id)
+
+    async def read(flight_id: str) -> str:
+        return f"{flight_id} now"
+
+    @app.agent(wakes_on=prices)
+    async def copy(turn: Turn, row: Seats) -> None:
+        pass
+
+    host = Host(app, tmp_path / "log")
+    await host.send(prices, Seats("F1", 1), Seats("F2", 1))
+    version = candidate(host.declared, "copy")
+
+    async def reads(turn: Turn, row: Seats) -> None:
+        one, two = await turn.gather(
+            turn.call(read, row.flight_id, output=str), turn.call(read, row.flight_id * 2, output=str)
+        )
+        turn.put(kept, Told(row.flight_id, f"{one}, {two}, {await turn.call(read, two, output=str)}"))
+
+    version.agent.function = reads
+    assert {one.candidate.outcome for one in await played(host, version)} == {"missed"}
+    found = await played(host, version, on_miss="ask")
+    assert bytes(found[1].candidate.writes[0].row) == (b'{"booking_id":"F2","text":"F2 now, F2F2 now, F2F2 now now"}')
+    assert [(one.candidate.asks, one.candidate.remembered) for one in found] == [(3, 0)] * 2
