@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, get_args, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
@@ -24,7 +24,6 @@ from extrovert.turns.declare import (
     Backoff,
     Effect,
     Model,
-    OnConflict,
     Policy,
     Price,
     Thinking,
@@ -32,6 +31,7 @@ from extrovert.turns.declare import (
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
+from extrovert.turns.options import check_options
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -125,6 +125,8 @@ class App(Declarations):
         call in flight ends, its answer is taken for whatever is asked now, and what comes of that is committed if its
         guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
         time after twice the wait, from `retry_after`, a second), goes to the dead letters.
+
+        A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -135,7 +137,7 @@ class App(Declarations):
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Agent `{name}` must be an `async def` with the parameters (turn, value).")
-            _check_options(name, options)
+            check_options(name, options)
             agent: Agent[Any] = Agent(
                 name,
                 function,
@@ -383,17 +385,3 @@ def _named(model: Policy[Any] | Model | str) -> str:
     if isinstance(model, str):
         return model
     return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
-
-
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raises `DeclarationError` for options that do not go together."""
-    if "max_wait" in options and "quiet" not in options:
-        raise DeclarationError(
-            f"Agent `{name}`: max_wait= is the longest that quiet= may hold a turn up; give quiet= too."
-        )
-    conflicts = get_args(OnConflict)
-    if options.get("on_conflict", "contended") not in conflicts:
-        raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
-    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
-        if option in options and options[option] < timedelta(0):
-            raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

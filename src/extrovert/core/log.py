@@ -244,6 +244,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
+    One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
     turn: str
@@ -265,6 +266,12 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     guarded: bool = False
     guards: list[GuardNote] = []
     undoes: list[str] = []
+    shadow: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How its turn ended, in a word."""
+        return "shadow" if self.shadow else "decided"
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):

@@ -9,7 +9,6 @@ import msgspec
 
 from extrovert.context.copies import Copy
 from extrovert.context.reads import changed, current
-from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.engine.admitting import Admitting
@@ -18,7 +17,7 @@ from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.home import home
+from extrovert.turns.given import scope_of, value_of
 from extrovert.turns.ledger import named, newer
 from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal, Reply
@@ -132,7 +131,7 @@ class Turning:
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.place in turn.calls for question in questions):
             turn.asked = attempt.turn.asked
-            if not turn.positions:
+            if self._validates(turn) and not turn.positions:
                 turn.watch(attempt.scope.taken)
             self._park(turn, attempt)
             for question in questions:
@@ -230,7 +229,7 @@ class Turning:
         elif attempt.questions:
             self._wait(turn, attempt, why, stale)
             turn.wall_us += self.options.wall_us() - started
-        elif self.options.validate and not current(attempt.scope.taken):
+        elif self._validates(turn) and not current(attempt.scope.taken):
             turn.reads = attempt.scope.taken
             self.stale[turn] = None
         else:
@@ -239,13 +238,7 @@ class Turning:
     def _look_at_value(self, turn: Running) -> None:
         """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
         does."""
-        if turn.agent.source == "stream":
-            turn.value = turn.events[-1][1]
-            return
-        turn.value, turn.version = self.fold.present(turn.agent, turn.key)
-        when = turn.agent.when
-        if turn.value is not None and when is not None and not when(turn.value):
-            turn.value = None
+        turn.value, turn.version = value_of(self.fold, turn)
 
     def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
         return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))
@@ -255,15 +248,7 @@ class Turning:
         return None if copies is None else copies.at(self.shard.now_us)
 
     def _scope(self, turn: Running) -> TurnScope:
-        context = self.fold.context
-        scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
-        if context.strict_shards:
-            scope.border = Border(scope.label, home(self.fold, turn))
-        if turn.agent.source == "view" and self.options.validate:
-            scope.look(context.views[turn.agent.on], turn.key)
-        elif turn.agent.source == "table" and self.options.validate:
-            scope.look(context.tables[turn.agent.on], turn.key)
-        return scope
+        return scope_of(self.fold, turn, self._copy(), looks=self.options.validate)
 
     def _new_turn(self, turn: Running, stale: Sequence[str]) -> Any:
         def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
@@ -293,8 +278,13 @@ class Turning:
         turn.attempt += 1
         self._follow(turn, attempt, "answered", [], started)
 
+    def _validates(self, turn: Running) -> bool:
+        """Whether changes of what it has read disturb the turn. A shadow would else never see a case to its end, since
+        the agent beside it settles that."""
+        return self.options.validate and not turn.agent.shadow
+
     def _park(self, turn: Running, attempt: Attempt) -> None:
-        if self.options.validate:
+        if self._validates(turn):
             attempt.drop()
             turn.suspended = None
         else:
@@ -324,7 +314,7 @@ class Turning:
             refused=attempt.refused,
             saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
-            emits=[emit for question in new if (emit := emitted(question)) is not None],
+            emits=[emit for question in new if (emit := emitted(question)) and not turn.agent.shadow],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
         if new or gone or stale or body.refused:
@@ -333,7 +323,7 @@ class Turning:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet
         shard.cancelled.extend((turn.id, place) for place in gone)
         turn.asked = attempt.turn.asked
-        if self.options.validate and not turn.positions:
+        if self._validates(turn) and not turn.positions:
             turn.watch(attempt.scope.taken)
         self._park(turn, attempt)
         for question in new:

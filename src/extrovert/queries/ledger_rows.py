@@ -34,7 +34,8 @@ __all__ = [
 
 
 class LedgerDecision(Record):
-    """A turn that ended. `outcome` is decided, gone, dropped, contended or failed; `due_at` is when its wake was."""
+    """A turn that ended. `outcome` is decided, shadow, gone, dropped, contended, cycle or failed; `due_at` is
+    when its wake was."""
 
     decision: str
     agent: str
@@ -163,7 +164,7 @@ def decided(body: Decided, entry: Entry) -> Iterator[Record]:
         body.agent,
         _text(body.key),
         from_us(entry.at_us),
-        "decided",
+        body.outcome,
         "",
         body.guarded,
         body.wake.on,

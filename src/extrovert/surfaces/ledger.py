@@ -42,8 +42,9 @@ def decisions(
 ) -> None:
     """List the latest decisions, newest first.
 
-    Turns that ended without one are listed too, with their outcome: gone (nothing was left to decide), contended (what
-    they read went on changing), cycle (not begun: agents woke each other without end) or failed.
+    Those of shadows are marked as such: nothing of them was done. Turns that ended without one are listed too, with
+    their outcome: gone (nothing was left to decide), dropped, contended (what they read went on changing), cycle (not
+    begun: agents woke each other without end) or failed.
 
     With --json, one object a line: id, agent, key, outcome, cause, offset, at, woken_by, attempts, reads, writes,
     emits, effects (the last four as counts) and context_age_ms.
@@ -96,7 +97,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "id": body.turn,
         "agent": body.agent,
         "key": body.key,
-        "outcome": "decided" if decided else body.outcome,
+        "outcome": body.outcome,
         "cause": "" if decided else body.cause,
         "offset": entry.offset,
         "at": at,

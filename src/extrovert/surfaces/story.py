@@ -132,8 +132,8 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended,
-    cycle or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, shadow (nothing of what was decided was done),
+    gone, dropped, contended, cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
@@ -212,7 +212,7 @@ class _Teller:
             id=body.turn,
             agent=body.agent,
             key=body.key,
-            outcome="decided" if isinstance(body, Decided) else body.outcome,
+            outcome=body.outcome,
             offset=self.ended.offset,
             at=from_us(at_us),
             took_ms=(at_us - wake.at_us) / 1000,
@@ -349,6 +349,8 @@ class _Teller:
         An effect that has settled may be undone much later, where it can be; else the search ends with the last end.
         """
         acts = [_intended(body.turn, intent) for intent in body.effects]
+        if body.shadow:
+            return [act.but(state="shadowed") for act in acts]
         found = {act.key: act for act in acts}
         open_ones = {act.key for act in acts}
         wanted = b'"key":' + msgspec.json.encode(f"{body.turn}/")[:-1]
@@ -383,8 +385,6 @@ def _moved(act: Act, move: EffectMoved, at: datetime) -> Act:
 
 
 def _cancelled(attempt: Attempt, hashes: list[str]) -> Attempt:
-    if not any(ask.hash in hashes for ask in attempt.asked):
-        return attempt
     return attempt.but(asked=[ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked])
 
 

@@ -21,6 +21,7 @@ __all__ = ["tell_to"]
 
 OUTCOMES = {
     "decided": "Decided",
+    "shadow": "Decided as a shadow, so that nothing of it was done,",
     "gone": "Ended without a decision, since nothing was left to decide,",
     "contended": "Ended without a decision, since what it read went on changing,",
     "cycle": "Not begun, since agents woke each other without end,",
@@ -38,6 +39,7 @@ WHYS = {
 }
 STYLES = {
     "decided": "bold green",
+    "shadow": "bold blue",
     "gone": "bold",
     "contended": "bold yellow",
     "cycle": "bold yellow",
@@ -76,8 +78,8 @@ def tell_to(out: Console, story: Story) -> None:
         _head(out, "Attempts")
     for attempt in story.attempts:
         _attempt(out, attempt)
-    if story.outcome == "decided":
-        out.print("       committed", soft_wrap=True)
+    if story.outcome in ("decided", "shadow"):
+        out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
     _outcome(out, story)
 
 
@@ -87,7 +89,7 @@ def _conditions(out: Console, story: Story) -> None:
         for guard in story.guards:
             out.print(f"  {plain(guard)}", soft_wrap=True)
     if story.undoes:
-        _head(out, "Undid")
+        _head(out, "Would undo" if story.outcome == "shadow" else "Undid")
         for decision in story.undoes:
             out.print(f"  {plain(decision)}", soft_wrap=True)
 
@@ -106,15 +108,17 @@ def _effects(out: Console, story: Story) -> None:
 
 def _outcome(out: Console, story: Story) -> None:
     _conditions(out, story)
+    shadow = story.outcome == "shadow"
     if story.writes:
-        _head(out, "Wrote")
+        _head(out, "Would write" if shadow else "Wrote")
         for write in story.writes:
             row = "deleted" if is_null(write.row) else short(write.row)
             out.print(f"  {_at(write.to, write.key)}  {row}", soft_wrap=True)
     if story.emits:
-        _head(out, "Emitted")
+        _head(out, "Would emit" if shadow else "Emitted")
         for place, emit in enumerate(story.emits, start=1):
-            out.print(f"  {_at(emit.to, emit.key)} @{story.offset + place}  {short(emit.data)}", soft_wrap=True)
+            offset = "" if shadow else f" @{story.offset + place}"
+            out.print(f"  {_at(emit.to, emit.key)}{offset}  {short(emit.data)}", soft_wrap=True)
     _effects(out, story)
     _corrections(out, story)
     if story.outcome == "decided" and not (story.writes or story.emits or story.effects or story.undoes):

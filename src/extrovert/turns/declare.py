@@ -49,6 +49,7 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+    shadow: bool
 
 
 class Price(Record):
@@ -209,7 +210,7 @@ class Agent(Generic[T]):
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
-    where the function takes that too.
+    where the function takes that too. What a `shadow` decides is kept, and not done.
     """
 
     def __init__(
@@ -234,6 +235,7 @@ class Agent(Generic[T]):
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        shadow: bool = False,
         prompted: bool = False,
         parameters: str = "",
         old: msgspec.json.Decoder[Any] | None = None,
@@ -258,6 +260,7 @@ class Agent(Generic[T]):
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
+        self.shadow = shadow
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters

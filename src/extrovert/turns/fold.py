@@ -246,6 +246,10 @@ class Fold:
         Returns (place among the emits, cause) for those that a table could not take.
         """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        if body.shadow:
+            self._close(turn, body.wake, offset, at_us)
+            self.settle(offset, at_us)
+            return []
         self.chain.follows(body.agent, body.wake)
         if self.corrections is not None:
             self.corrections.watch(body, offset, at_us)
