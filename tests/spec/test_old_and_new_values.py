@@ -112,5 +112,10 @@ def test_what_makes_no_sense_is_refused_when_it_is_declared() -> None:
 
     with pytest.raises(DeclarationError, match="`old` must accept None"):
         other.agent(wakes_on=table)(needs_it)  # pyright: ignore[reportArgumentType]
+
+    async def of_another_type(turn: Turn, new: Stock, old: int | None) -> None: ...
+
+    with pytest.raises(DeclarationError, match="its type must be `Stock "):
+        other.agent(wakes_on=table)(of_another_type)  # pyright: ignore[reportArgumentType]
     with pytest.raises(DeclarationError, match="wakes on a stream"):
         other.agent(wakes_on=events)(on_event)

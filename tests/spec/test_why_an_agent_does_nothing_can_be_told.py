@@ -122,6 +122,21 @@ async def test_a_wake_waits(tmp_path: Path) -> None:
     assert because(shop, host, "C").because[1:] == ["It has no more than 1 at a time (concurrency=); 2 wait, by age."]
 
 
+async def test_a_turn_that_waits_for_a_person_holds_nobody_up(tmp_path: Path) -> None:
+    async def asks_a_person(turn: Turn, item: Item) -> None:
+        await turn.approval(item)
+
+    shop = Shop(on="table", concurrency=1, asks=asks_a_person, quiet=timedelta(seconds=10))
+    host = shop.host(tmp_path / "log")
+    host.hand_in(shop.items, Item("A"))
+    await host.advance(11)
+    host.hand_in(shop.items, Item("B"))
+    await host.advance(1)
+    assert [one.split(",")[0] for one in because(shop, host, "B").because[1:]] == [
+        "It waits for the changes to calm down"
+    ]
+
+
 async def test_a_turn_waits(tmp_path: Path) -> None:
     async def waits(turn: Turn, item: Item) -> None:
         if item.name == "later":

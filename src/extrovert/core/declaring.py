@@ -75,9 +75,15 @@ def decoder_of_old(name: str, function: Callable[..., Any]) -> msgspec.json.Deco
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) < 3:
         return None
-    hint = hints("Agent", name, function).get(parameters[2], Any)
+    found = hints("Agent", name, function)
+    value, hint = (found.get(parameter, Any) for parameter in parameters[1:3])
     if not _may_be_none(hint):
         raise DeclarationError(f"Agent `{name}`: there may be no old value, so `{parameters[2]}` must accept None.")
+    if Any not in (value, hint) and hint != value | None:
+        kind = getattr(value, "__name__", value)
+        raise DeclarationError(
+            f"Agent `{name}`: `{parameters[2]}` was the `{parameters[1]}` once, so its type must be `{kind} | None`."
+        )
     try:
         return msgspec.json.Decoder(hint)
     except TypeError as error:

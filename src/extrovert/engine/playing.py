@@ -96,8 +96,8 @@ class Playing:
 
     def _old(self) -> Any:
         """What the turn before had seen, for a candidate that takes it."""
-        raw = self.recorded.fold.books[self.recorded.turn.agent.name].olds.get(self.recorded.turn.key)
-        return None if raw is None or self.agent.old is None else self.agent.old.decode(raw)
+        was = self.recorded.turn
+        return self.agent.old_value(self.recorded.fold.books[was.agent.name].olds.get(was.key))
 
     # ---- answering
 

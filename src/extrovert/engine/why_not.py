@@ -107,7 +107,7 @@ def _due(book: WakeBook, key: Any, now_us: int) -> Iterator[str]:
         yield f"After its latest turn the key is left alone until {_moment(resting_us)} (rest=)."
     if settling_us > now_us:
         yield f"It waits for the changes to calm down, until {_moment(settling_us)} or later (quiet=, max_wait=)."
-    if len(book.running) >= agent.concurrency:
+    if book.room <= 0:
         order = "its order, then by age" if agent.order else "age"
         yield f"It has no more than {agent.concurrency} at a time (concurrency=); {len(book.due)} wait, by {order}."
 

@@ -265,6 +265,15 @@ class Agent(Generic[T]):
         self.prompted = prompted
         self.parameters = parameters
 
+    def old_value(self, raw: bytes | None) -> Any:
+        """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""
+        if self.old is None or raw is None:
+            return None
+        try:
+            return self.old.decode(raw)
+        except msgspec.DecodeError:
+            return None  # kept by an earlier version of the app, whose values were others
+
     def begin(self, turn: Any, value: Any) -> Coroutine[Any, Any, None]:
         """The agent function at its start."""
         return self.function(turn, value) if self.old is None else self.function(turn, value, turn.old)

@@ -30,12 +30,12 @@ class WakeBook:
     """The wakes of one agent.
 
     `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `olds` to that
-    itself as JSON, where the agent is told it, `due` to the wake
-    that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn, `parked` those of them whose turn waits for nothing but the clock, events and persons, `resting`
-    those whose last turn ended so lately that they are left alone, and until when, and `settling` those whose wake
-    waits for the changes to calm down, and until when. `chain` has the cause of what is being applied, `meanwhile` the
-    causes of what came while a turn of a key ran.
+    itself as JSON, where the agent is told it, `due` to the wake that waits, `events` to the (offset, event) pairs that
+    a turn on a stream has not seen yet. `running` holds the keys that have a turn, `parked` those
+    of them whose turn waits for nothing but the clock, events and persons, `resting` those whose last turn ended so
+    lately that they are left alone, and until when, and `settling` those whose wake waits for the changes to calm down,
+    and until when. `chain` has the cause of what is being applied, `meanwhile` the causes of what came while a turn of
+    a key ran.
     """
 
     def __init__(self, agent: Agent[Any], chain: Chain | None = None) -> None:
@@ -84,13 +84,8 @@ class WakeBook:
         return msgspec.Raw(raw)
 
     def old(self, key: Any) -> Any:
-        """What the last ended turn of `key` saw; None where there was none, it saw nothing, or it was another type."""
-        if self.agent.old is None or key not in self.olds:
-            return None
-        try:
-            return self.agent.old.decode(self.olds[key])
-        except msgspec.DecodeError:
-            return None
+        """What the last ended turn of `key` saw; None where there was none, or it saw nothing."""
+        return self.agent.old_value(self.olds.get(key))
 
     def wants(self, value: Any) -> bool:
         """Whether the agent's condition holds. Where it raises, it does: the turn runs, and fails visibly."""
