@@ -17,7 +17,7 @@ from extrovert.engine.comparing import THOUGHT, Side, spent
 from extrovert.engine.recorded import Given, Recorded
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.buffered import emits_of, writes_of
-from extrovert.turns.given import scope_of, value_of
+from extrovert.turns.given import scope_of, value_of, wanted
 from extrovert.turns.intended import intents
 from extrovert.turns.request import Answer, Place, Question, Refusal, Reply
 from extrovert.turns.running import Running
@@ -53,7 +53,7 @@ class Playing:
     def play(self) -> Side:
         """What the candidate makes of the wake; "missed" where answers are missing."""
         try:
-            value, _ = value_of(self.recorded.fold, self.turn)
+            value = wanted(self.agent, value_of(self.recorded.fold, self.turn)[0])
         except Exception as error:
             return self._side("failed", f"{type(error).__name__}: {error}")
         if value is None and self.agent.declines_none:

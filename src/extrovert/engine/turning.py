@@ -17,7 +17,7 @@ from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.given import scope_of, value_of
+from extrovert.turns.given import scope_of, value_of, wanted
 from extrovert.turns.ledger import named, newer
 from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal, Reply
@@ -239,6 +239,7 @@ class Turning:
         """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
         does."""
         turn.value, turn.version = value_of(self.fold, turn)
+        turn.value = wanted(turn.agent, turn.value)
 
     def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
         return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))

@@ -6,26 +6,27 @@ from typing import Any
 
 from extrovert.context.copies import Copy
 from extrovert.context.shards import Border
+from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.home import home
 from extrovert.turns.running import Running
 from extrovert.turns.scope import TurnScope
 
-__all__ = ["scope_of", "value_of"]
+__all__ = ["scope_of", "value_of", "wanted"]
 
 
 def value_of(fold: Fold, turn: Running) -> tuple[Any, int]:
-    """What the agent function is given, and its version: the latest event, or the present row or value (None: gone).
-
-    Raises what the agent's `when` does.
-    """
+    """What a turn is about, and its version: the latest event, or the present row or value (None: gone)."""
     if turn.agent.source == "stream":
         return turn.events[-1][1], 0
-    value, version = fold.present(turn.agent, turn.key)
-    when = turn.agent.when
-    if value is not None and when is not None and not when(value):
-        value = None
-    return value, version
+    return fold.present(turn.agent, turn.key)
+
+
+def wanted(agent: Agent[Any], value: Any) -> Any:
+    """What the agent function is given of a value: None where its `when` does not hold. Raises what that does."""
+    if agent.source == "stream" or agent.when is None or value is None or agent.when(value):
+        return value
+    return None
 
 
 def scope_of(fold: Fold, turn: Running, copy: Copy | None = None, *, looks: bool = True) -> TurnScope:
