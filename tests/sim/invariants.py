@@ -7,7 +7,7 @@ faults, in words, under the name of the invariant.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ class Auditor:
         self._delayed: list[tuple[int, int, dict[str, Any]]] = []
         self._turns: dict[str, Remembered] = {}
         self._running: dict[str, Who] = {}
+        self._open: defaultdict[str, dict[tuple[str, int], str]] = defaultdict(dict)
         self._listens: dict[tuple[str, str, str], int] = {}
         self._heard: Counter[tuple[str, str, str]] = Counter()
         self._saw: dict[Who, str] = {}
@@ -81,6 +82,7 @@ class Auditor:
                 self._events(body, offset)
             case "attempted":
                 self._begun(body)
+                self._waits(body)
                 for ask in body.get("asks", ()):
                     self._turns[body["turn"]].sent(ask)
                     if ask.get("kind") == "next":
@@ -91,6 +93,7 @@ class Auditor:
                 self._answered(body, offset)
             case "failed":
                 self._begun(body)
+                self._open[body["turn"]].clear()
             case "decided":
                 self._begun(body)
                 self._decided(body, offset)
@@ -161,7 +164,8 @@ class Auditor:
     # ---- turns
 
     def _begun(self, body: dict[str, Any]) -> None:
-        """A turn has begun, if it had not: one at a time for an agent and key, and no more than the agent allows."""
+        """A turn has begun, if it had not: one at a time for an agent and key, and no more than the agent allows,
+        without those that wait for nothing but the clock, events and persons."""
         turn, who = body["turn"], (body["agent"], body["key"])
         if turn in self._running:
             return
@@ -171,14 +175,26 @@ class Auditor:
             self.wrong("no wake twice", f"{turn} runs again after its end")
         self._running[turn] = who
         self._turns[turn] = Remembered()
-        running = sum(agent == who[0] for agent, _ in self._running.values())
+        running = sum(agent == who[0] for other, (agent, _) in self._running.items() if not self._parks(other))
         if running > self.programs[who[0]].concurrency:
             self.wrong("limits", f"{running} turns of {who[0]} run at a time")
+
+    def _parks(self, turn: str) -> bool:
+        waits = self._open[turn].values()
+        return bool(waits) and all(kind in ("sleep", "next", "approval") for kind in waits)
+
+    def _waits(self, body: dict[str, Any]) -> None:
+        """What a turn waits for after an attempt."""
+        cancelled, waits = body.get("cancelled", ()), self._open[body["turn"]]
+        for place in [place for place in waits if place[0] in cancelled]:
+            del waits[place]
+        waits.update(((ask["hash"], ask["occurrence"]), ask.get("kind", "ask")) for ask in body.get("asks", ()))
 
     def _answered(self, body: dict[str, Any], offset: int) -> None:
         turn = self._turns[body["turn"]]
         place = (body["hash"], body["occurrence"])
         kind, text = turn.asked[place]
+        self._open[body["turn"]].pop(place, None)
         if kind == "next":
             self._heard_next(body, json.loads(text))
         turn.came(body, offset, self.tables.at_us)
@@ -216,6 +232,7 @@ class Auditor:
         """A turn on a stream has seen the oldest events that waited; one on a table or view saw a value."""
         who, wake = (body["agent"], body["key"]), body["wake"]
         del self._running[body["turn"]]
+        self._open.pop(body["turn"], None)
         self._saw[who] = wake.get("digest", "")
         seen = wake.get("events", [])
         if seen != self._unseen[who][: len(seen)]:
