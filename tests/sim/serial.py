@@ -113,11 +113,11 @@ class Refused(Exception):
 class _Run:
     """A program run to its end on the tables, with the turn's own writes on top."""
 
-    def __init__(self, name: str, tables: Tables, turn: Remembered, refused: dict[str, int]) -> None:
-        self.name = name
+    def __init__(self, body: dict[str, Any], tables: Tables, turn: Remembered, refused: dict[str, int]) -> None:
         self.tables = tables
         self.turn = turn
         self.refused = refused
+        self.taken = body.get("answers", ()) if sum(refused.values()) == len(body.get("refused", ())) else ()
         self.latest = ""
         self.wrote: dict[tuple[str, str], Row | None] = {}
         self.emits: list[Row] = []
@@ -178,7 +178,10 @@ class _Run:
 
     def ask(self, text: str, refuses: int = 0) -> int:
         found = self.turn.answers["ask", _text(text)]
-        offset, answer, _ = found[self.refused.get(text, 0)]
+        refusals = self.refused.get(text, 0)
+        # With a reason that has changed, an answer was refused anew: the question has more answers than refusals.
+        later = (one for one in found[refusals:] if refusals and one[0] in self.taken)
+        offset, answer, _ = next(later, None) or found[refusals]
         self.used.append(offset)
         self.latest = text
         if not isinstance(answer, int) or (refuses and answer % refuses == 0):
@@ -235,7 +238,7 @@ def taken_again(program: Program, body: dict[str, Any], seen: Any, tables: Table
     """Where a decision is not what its agent decides on these tables, in words; nothing where it is."""
     refused: dict[str, int] = {}
     for _ in range(MAX_REFUSALS + 1):
-        run = _Run(body["turn"], tables, turn, refused)
+        run = _Run(body, tables, turn, refused)
         try:
             run.follow(program, mix(0, seen))
         except Refused:
