@@ -279,8 +279,10 @@ class Engine:
 
     def _answer_due(self, now_us: int) -> None:
         while (call := self.timing.take(now_us)) is not None:
-            waits = call.request.kind in WAITS
-            self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
+            if call.request.kind in WAITS:
+                self.turning.ran_out(call, time_ran_out(call.request))
+            else:
+                self._hand_over(call, self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
         """Whether a call has not been cancelled, and perhaps sent anew since."""

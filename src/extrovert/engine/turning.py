@@ -53,8 +53,7 @@ class Turning:
     def step(self) -> None:
         """Does what is due now: looks again where reads changed, tries failed turns again, admits wakes.
 
-        What a turn commits can wake others, or itself, and so on: `more` says that there was no end to it yet, and that
-        the host should come again when it has seen to everything else.
+        What a turn commits can wake others, or itself, without end: `more` says that the host is to come again.
         """
         self._room = MOST_TURNS
         self.more = True
@@ -88,6 +87,13 @@ class Turning:
     def answered(self, call: Call, reply: Reply) -> None:
         """The answer to `call` came."""
         self.answer(call.turn, call.place, reply.answer, reply.usage)
+
+    def ran_out(self, call: Call, answer: msgspec.Raw) -> None:
+        """Nothing has answered a wait until its end, but for an event that came at this very moment."""
+        turn = self.fold.running.get(call.turn)
+        if turn is not None and turn in self.fold.mail.came:
+            self._take_mail_of(turn)
+        self.answer(call.turn, call.place, answer)
 
     def answer(self, name: str, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
         """What the turn of this name asked has its answer; one that nobody waits for any more is dropped."""
@@ -142,7 +148,7 @@ class Turning:
             return
         if attempt is not None:
             attempt.drop()
-        turn.calls.clear()  # nobody answers these any more: joined later, they would be waited for without end
+        turn.lost = frozenset(turn.calls)
         self.stale[turn] = None
 
     def _looked(self, turn: Running) -> Attempt | None:
@@ -197,8 +203,11 @@ class Turning:
         """Answers those who wait for an event that has come."""
         came, self.fold.mail.came = self.fold.mail.came, {}
         for turn in sorted(came, key=lambda turn: turn.order):
-            while turn.id in self.fold.running and (found := mail_for(turn)) is not None:
-                self.answer(turn.id, *found)
+            self._take_mail_of(turn)
+
+    def _take_mail_of(self, turn: Running) -> None:
+        while turn.id in self.fold.running and (found := mail_for(turn)) is not None:
+            self.answer(turn.id, *found)
 
     # ---- running an attempt
 
@@ -236,8 +245,7 @@ class Turning:
             commit(self.shard, turn, attempt, why, stale, started)
 
     def _look_at_value(self, turn: Running) -> None:
-        """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
-        does."""
+        """Takes what the turn is about, and what the agent function is given of it. Raises what `when` does."""
         turn.value, turn.version = value_of(self.fold, turn)
         turn.value = wanted(turn.agent, turn.value)
 
@@ -296,12 +304,13 @@ class Turning:
     def _wait(self, turn: Running, attempt: Attempt, why: str, stale: list[str]) -> None:
         """The attempt waits for answers: it joins the calls in flight that ask the same, and sends its own."""
         shard, asked = self.shard, {question.place: question for question in attempt.questions}
-        new = [question for place, question in asked.items() if place not in turn.calls]
+        new = [question for place, question in asked.items() if place not in turn.calls or place in turn.lost]
         if stale and new and self._bounds.reached(turn):
             attempt.drop()
             self._bound(turn, f"what it read changed in {turn.reruns} runs; the last change: {stale[0]}", stale)
             return
-        gone = [place for place in turn.calls if place not in asked]
+        gone = [place for place in turn.calls if place not in asked or place in turn.lost]
+        turn.lost, again = frozenset(), {question.place for question in new}
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
@@ -310,7 +319,7 @@ class Turning:
             why=why,
             changed=stale,
             asks=[sent(question) for question in new],
-            joined=[place[0] for place in asked if place in turn.calls],
+            joined=[place[0] for place in asked if place not in again],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,
             saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
@@ -348,7 +357,8 @@ class Turning:
     def _stand_still(self, turn: Running, hold: AskSent | None, stale: list[str]) -> None:
         """From now on no change disturbs the turn: it is guarded, or, with `hold`, waits for a person."""
         shard = self.shard
-        gone = [] if hold is None else list(turn.calls)
+        gone = [place for place in turn.calls if hold is not None or place in turn.lost]
+        turn.lost = frozenset()
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,

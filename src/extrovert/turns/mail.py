@@ -29,7 +29,7 @@ def address_of(sent: AskSent) -> Address:
 def mail_for(turn: Running) -> tuple[Place, msgspec.Raw] | None:
     """An ask of a turn for which an event has come, and that event."""
     for place, (sent, _) in turn.calls.items():
-        if sent.kind == "next" and (waiting := turn.inbox[address_of(sent)]):
+        if sent.kind == "next" and place not in turn.lost and (waiting := turn.inbox[address_of(sent)]):
             return place, msgspec.Raw(canonical(waiting[0][1]))
     return None
 
