@@ -9,7 +9,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -31,6 +31,12 @@ _readings = st.builds(
     celsius=st.integers(-3, 3) | st.none(),
     room=st.sampled_from(["hall", "attic", "cellar"]),
 )
+
+
+def reading(sensor: str, at_s: float) -> Reading:
+    return Reading(sensor, from_us(BEGIN_US + int(at_s * SECOND)), 0, "hall")
+
+
 Window = tuple[str, int, int, list[Reading]]
 """Key, start, end, events."""
 
@@ -151,10 +157,22 @@ def test_disorder_that_is_allowed_makes_no_difference(
 
 @settings(max_examples=200, deadline=None)
 @given(_streams, _settings, st.integers(0, 40), st.integers(0, 40))
+@example(
+    [reading("cold", 15), reading("warm", 14.5), reading("warm", 15)],  # a session that grows to the end of another
+    {
+        "spans": Session(timedelta(seconds=5)),
+        "disorder": timedelta(0),
+        "lateness": timedelta(seconds=2),
+        "emit": "changes",
+        "keep": timedelta(seconds=15),
+    },
+    3,
+    4,
+)
 def test_a_snapshot_makes_no_difference(
     readings: list[Reading], options: dict[str, Any], at: int, silence_s: int
 ) -> None:
-    options["idle_after"] = timedelta(seconds=7)
+    options = options | {"idle_after": timedelta(seconds=7)}
     straight, broken = Running(**options), Running(**options)
     for running in (straight, broken):
         running.feed(readings[:at])
@@ -162,7 +180,11 @@ def test_a_snapshot_makes_no_difference(
     broken = broken.again()
     for running in (straight, broken):
         running.wait(silence_s * SECOND)
+    assert straight.state.save() == broken.state.save()
+    for running in (straight, broken):
         running.feed(readings[at:])
+    assert straight.state.save() == broken.state.save()
+    for running in (straight, broken):
         running.wait(60 * SECOND)
     assert straight.rows() == broken.rows()
     assert straight.failed[-len(broken.failed) :] == broken.failed or not broken.failed
