@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import compress
 from typing import Any
 
@@ -22,6 +22,7 @@ from extrovert.turns.declare import Agent
 __all__ = ["WakeBook"]
 
 Rank = tuple[Any, int, int, Any]
+FEW = 64
 MAX_RESTING = 10_000
 """With more keys than this at rest, those that have rested enough are forgotten."""
 
@@ -164,7 +165,7 @@ class WakeBook:
             if key in self._ranks:
                 until_us = self._alone_until(key)
                 if until_us <= now_us:
-                    heappush(self._queue, self._ranks[key])
+                    self._line_up(self._ranks[key])
                 else:
                     self._hold(key, until_us)
 
@@ -253,7 +254,14 @@ class WakeBook:
             if until_us > (at_us if now_us is None else now_us):
                 self._hold(key, until_us)
             else:
-                heappush(self._queue, rank)
+                self._line_up(rank)
+
+    def _line_up(self, rank: Rank) -> None:
+        """Its key may be served from now on. What has been withdrawn or put elsewhere is sorted out when it is most."""
+        if len(self._queue) > 2 * len(self._ranks) + FEW:
+            self._queue = list({key: one for one in self._queue if self._ranks.get(key := one[3]) is one}.values())
+            heapify(self._queue)
+        heappush(self._queue, rank)
 
     def _settles(self, key: Any, wake: Wake, at_us: int) -> None:
         """A change has come: its wake waits until none has come for a while, but not for ever."""

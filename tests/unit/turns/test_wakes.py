@@ -8,6 +8,7 @@ from typing import Any
 from extrovert.core.log import Wake
 from extrovert.turns.declare import Agent
 from extrovert.turns.wakes import WakeBook
+from tests.holding import held
 
 
 async def nothing(turn: object, value: object) -> None: ...
@@ -233,3 +234,25 @@ def test_what_compares_with_nothing_comes_last() -> None:
     for offset, place in enumerate([{"a": 1}, float("nan"), 7], start=1):
         wakes.value_is(offset, place, offset, offset)
     assert served(wakes) == [3, 1, 2]
+
+
+def test_keys_that_come_and_go_take_no_room_while_another_waits() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("first", 0, 1, 1)
+    before = held(wakes).objects
+    for number in range(1_000):
+        wakes.value_is(f"F{number}", 1 + number, number, number)
+        wakes.value_is(f"F{number}", None, number, number)
+    assert held(wakes).objects < before + 500
+    assert served(wakes) == ["first"]
+
+
+def test_a_key_whose_place_changes_all_the_time_takes_no_room_and_keeps_its_last_place() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("first", 0, 1, 1)
+    wakes.value_is("last", 2_000, 1, 1)
+    before = held(wakes).objects
+    for number in range(1_000):
+        wakes.value_is("F1", 1 + number, number, number)
+    assert held(wakes).objects < before + 1_000
+    assert served(wakes) == ["first", "F1", "last"]
