@@ -135,7 +135,7 @@ class _Sessions:
                 continue
             end_us = at_us + self.gap_us
             joined = [p for p in self._panes.get(key, ()) if p.start_us < end_us and at_us < p.end_us]
-            if len(joined) > 1:
+            if len(joined) > 1 or (joined and at_us < joined[0].start_us):  # what is joined or named anew is complete
                 state.flush(batch, failures)
                 found, which = [], []
                 batch.held, batch.which = found, which

@@ -71,7 +71,11 @@ def restore(state: WindowState, saved: bytes) -> None:
 
 def _restore_forgotten(state: WindowState, held: set[str], rowless: dict[str, int]) -> None:
     panes: dict[int, Pane] = {}
-    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items() if name not in held}
+    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items()}
+    until_us = state.mark.reached_us - state.declared.lateness_us
+    others = {name for name in held & ends.keys() if ends[name] <= until_us} - state.quarantine.keys()
+    held = held - others  # their rows are those of earlier windows
+    ends = {name: end_us for name, end_us in ends.items() if name not in held}
     for name, end_us in (ends | rowless).items():
         pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
         pane.names.append(name)

@@ -151,7 +151,17 @@ class WindowState:
             self.end(pane)
         else:
             pane.stage = DROPPED
-            self._gone.update(dict.fromkeys(pane.names, offset))
+            self._gone.update(dict.fromkeys(filter(lambda name: self._is_of(name, pane), pane.names), offset))
+
+    def _is_of(self, name: str, pane: Pane) -> bool:
+        """Whether the row of a forgotten window is its own: late events may have made another that begins then."""
+        row = self.table.rows.get(name)
+        return row is None or row.ends_at <= pane.bounds()[1]
+
+    def shows(self, held: Held) -> bool:
+        """Whether a window has a row."""
+        stage = held.pane.stage
+        return held.filled and stage != DROPPED and (self._changes or stage != OPEN)
 
     # ---- sessions
 
@@ -161,25 +171,30 @@ class WindowState:
         cells = zip(merges, held.cell, other.cell, strict=True)
         held.cell = [aggregate.merge(one, another) for aggregate, one, another in cells]
         held.filled |= other.filled
+        self._leaves(other, offset)
         self.closed_held -= other.pane.stage == CLOSED
         other.pane.stage = DROPPED
-        self._gone[other.name] = offset
 
     def rename(self, held: Held, start_us: int, offset: int) -> None:
         """A session begins earlier than was known, so its row has another key."""
-        self._gone[held.name] = offset
+        self._leaves(held, offset)
         held.pane.grow(start_us, held.pane.end_us)
         held.name = row_key(held.key, start_us)
+
+    def _leaves(self, held: Held, offset: int) -> None:
+        """A session has its row no more at this place."""
+        if self.shows(held):
+            self._gone[held.name] = offset
 
     def reopen(self, held: Held, offset: int) -> None:
         """A closed session has grown; where its new end is not reached, it is open again."""
         pane = held.pane
         if pane.end_us > self.mark.reached_us:
+            if not self._changes:
+                self._leaves(held, offset)
             pane.stage = OPEN
             self.closed_held -= 1
             self.watch(pane)
-            if not self._changes:
-                self._gone[held.name] = offset
 
     def passed(self, offset: int) -> None:
         """The stream has been silent for long: event time goes on like engine time, to the end of what is open."""
