@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from extrovert.core.time import earliest
 from extrovert.engine.shard import Shard
 from extrovert.turns.running import Running
 
@@ -21,6 +22,8 @@ class Admitting:
         """Begins the turns that are due, at most so many, one after the other: each is run before the next begins."""
         fold, now_us = self.shard.fold, self.shard.now_us
         for book in self._books:
+            if book.empty:
+                continue
             book.release(now_us)
             while most > 0 and book.due and len(book.running) < book.agent.concurrency:
                 key = book.next_key()
@@ -31,5 +34,4 @@ class Admitting:
 
     def next_us(self) -> int | None:
         """When the next key that is left alone may be served; None where there is none."""
-        moments = [book.next_us() for book in self._books]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return earliest([book.next_us() for book in self._books])

@@ -360,7 +360,8 @@ class Fold:
             self.parked.pop(turn.id, None)
 
     def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
-        turn.watch({})
+        if turn.reads:
+            turn.watch({})
         turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
