@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane, row_key
+from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane
 from extrovert.context.watermark import Watermark
 from extrovert.core.time import to_us
 
@@ -55,7 +55,7 @@ def restore(state: WindowState, saved: bytes) -> None:
     for start_us, end_us, stage, windows in msgspec.json.decode(found.panes, type=panes):
         pane = Pane(start_us, end_us, stage)
         for key, filled, cell in windows:
-            name = row_key(key, start_us)
+            name = pane.name_of(key)
             pane[key] = Held(key, name, pane, list(cell), filled=filled)
             held_names.add(name)
         state.assigner.restore(pane)
