@@ -23,9 +23,12 @@ SPAN_S = 8
 
 
 class Life:
-    """One engine with a plan, on a store in memory; it runs for `SPAN_S` seconds of its time."""
+    """One engine with a plan, on a store in memory; it runs for `SPAN_S` seconds of its time.
 
-    def __init__(self, plan: Plan, **settings: Any) -> None:
+    With `kept_us` its log is kept for so long.
+    """
+
+    def __init__(self, plan: Plan, *, kept_us: int | None = None, **settings: Any) -> None:
         self.plan = plan
         declared = app_of(plan.programs, plan.happenings).declared()
         self.answers = Answers(plan.seed)
@@ -33,7 +36,7 @@ class Life:
         def answerers(seed: int) -> dict[str, Answerer]:
             return {"policy:any": self.answers}
 
-        self.declared: Declared = msgspec.structs.replace(declared, answerers=answerers)
+        self.declared: Declared = msgspec.structs.replace(declared, answerers=answerers, retention_us=kept_us)
         self.settings = Settings(**settings)
         self.store = SqliteStore(None)
         weakref.finalize(self, self.store.close)
