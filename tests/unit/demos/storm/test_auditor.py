@@ -102,7 +102,7 @@ def arrivals() -> Iterator[Arrival]:
     for flight in ("F1", "F6", "F7"):
         yield come("13:00", "flight_events", Cancelled(flight))
     yield come("13:00.025", "bookings", None, "Ina")
-    yield come("14:00", "flight_events", Delayed("F4", at("18:30")))
+    yield come("14:00", "flight_events", Delayed("F4", at("14:00"), at("18:30"), at("20:30")))
     yield come("14:10", "bookings", None, "Dee")
     for time, flight in (("16:00", "F2"), ("16:00", "F5"), ("16:00", "F8"), ("17:00", "F3"), ("17:30", "F4")):
         yield come(time, "flight_events", Departed(flight, at(time)))
