@@ -1,7 +1,6 @@
 """An auditor that trusts nobody: it reads the log file of a run itself, replays it, and counts what went wrong.
 
-`python -I auditor.py DIR [--json] [--examples N]`. It shares no code with what it audits: what it knows of the file is
-in `docs/log.md`, what it knows of the storm is written here a second time. It exits with 2 where it could not audit.
+It shares no code with what it audits: of the log it knows `docs/log.md`; the storm is written here a second time.
 """
 
 from __future__ import annotations
