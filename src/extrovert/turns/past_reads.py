@@ -100,13 +100,16 @@ class _Finder:
         self, table: TableState | None, kind: str, of: str, at: Any, through: str, moment_us: int | None = None
     ) -> None:
         history = None if table is None else table.history
-        if history is None or history.newest_us is None:
+        if history is None:
             return
+        moment_us = history.newest_us if moment_us is None else moment_us
+        if moment_us is None:
+            return  # the table has not seen any event time yet
         if kind == "range":
             at = _narrowed(self.context.ranges[of], at)
         raw = canonical(at)
         plain = msgspec.json.decode(raw)  # the same when it was decided, in replay and in a snapshot
-        read = PastRead(kind, of, plain, history.newest_us if moment_us is None else moment_us, through)
+        read = PastRead(kind, of, plain, moment_us, through)
         self.found[kind, of, raw, read.moment_us, through] = read
 
 
