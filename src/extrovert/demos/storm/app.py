@@ -86,7 +86,7 @@ flights = app.table(
 )
 bound_for = flights.index(Flight.destination)
 
-# What is heard of late, or corrected: these two keep the order of event time, so that it is known who had relied on it.
+# What is heard of late, or corrected, is kept in the order of event time too: who had decided by it is then known.
 departed = app.stream("departed", Departed, key=Departed.flight_id, source=flight_events.only(Departed))
 departures = app.table(
     "departures",
@@ -280,7 +280,7 @@ async def rebook(turn: Turn, case: Disruption) -> None:
     flight = flights[choice.flight_id]
     if on_flight.count((flight.destination, flight.flight_id)) >= flight.seats:
         raise Refuse(f"{flight.flight_id} is full")
-    if departures.as_of(flight.flight_id, turn.now()):
+    if departures.as_of(flight.flight_id, turn.now()):  # asked last: of no flight that was refused for another reason
         raise Refuse(f"{flight.flight_id} has left")
     turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
     turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, "rebooked", flight.flight_id, move))
@@ -288,7 +288,7 @@ async def rebook(turn: Turn, case: Disruption) -> None:
 
 @app.agent(wakes_on=app.invalidations(horizon=HEARD_WITHIN))
 async def put_right(turn: Turn, event: DecisionInvalidated) -> None:
-    """Looks anew after a passenger of whom `rebook` had decided by what was not so, as was heard only later."""
+    """Looks anew after a passenger for whom `rebook` decided by what was not so, as has been heard since."""
     for read in (read for wrong in turn.events for read in wrong.reads):
         booking, flight = bookings.get(str(event.about)), flights[str(read.key)]
         if booking is None or booking.status in ("flown", "refunded"):
