@@ -254,6 +254,15 @@ async def test_a_read_as_of_a_time_has_that_moment(tmp_path: Path) -> None:
     assert shop.told[0].reads[0].as_of == minute(5)
 
 
+async def test_a_read_as_of_a_time_counts_also_where_the_table_had_never_seen_a_row(tmp_path: Path) -> None:
+    shop = Shop()
+    host = Host(shop.app, tmp_path / "log")
+    await host.send(shop.orders, Order("o1", how="as_of", at=minute(5)), Order("o2", how="row"))
+    await host.send(shop.prices, Price("ACME", minute(4), 12.0))
+    assert about(shop) == ["o1"]  # the other has no moment: the table had no time yet
+    assert (shop.told[0].reads[0].old, shop.told[0].reads[0].as_of) == (None, minute(5))
+
+
 async def test_only_decisions_before_the_correction_are_invalidated(tmp_path: Path) -> None:
     shop, host = await decided(tmp_path, Order("before"))
     await host.send(shop.prices, Price("ACME", minute(4), 12.0))

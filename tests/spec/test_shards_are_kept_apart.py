@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extrovert import App, DeclarationError, Record, Tumbling, Turn
+from extrovert import App, DecisionInvalidated, DeclarationError, Record, Tumbling, Turn
 from extrovert import aggregates as agg
 from extrovert.testing import World
 from extrovert.testing.world import START
@@ -30,6 +30,11 @@ class Booking(Record):
 class Airport(Record):
     code: str
     city: str
+
+
+class Delay(Record):
+    flight_id: str
+    at: datetime
 
 
 class Asked(Record):
@@ -144,6 +149,30 @@ async def test_a_breach_says_both_ways_out(world: World) -> None:
 async def test_an_event_reaches_another_shard(world: World) -> None:
     await outcome(world, "emit", "ORD")
     assert notes["ORD"] == Asked("ORD", "noted", "ORD")
+
+
+async def test_a_turn_on_an_invalidated_decision_is_of_the_shard_in_which_that_was_made() -> None:
+    app = App("delays", strict_shards=True)
+    hour = timedelta(hours=1)
+    delays = app.table("delays", Delay, key=Delay.flight_id, order_by=Delay.at, history=2 * hour, replicated=True)
+    bookings = app.table("bookings", Booking, key=Booking.booking_id, shard_by=Booking.destination)
+    told = app.table("told", Asked, key=Asked.key, shard_by=Asked.destination)
+
+    @app.agent(wakes_on=bookings)
+    async def tell(turn: Turn, booking: Booking) -> None:
+        late = booking.flight_id in delays
+        turn.put(told, Asked(booking.destination, "late" if late else "in time", booking.booking_id))
+
+    @app.agent(wakes_on=app.invalidations(horizon=hour))
+    async def mend(turn: Turn, event: DecisionInvalidated) -> None:
+        turn.put(told, told[str(event.about)].but(what="late after all"))
+
+    with World(app) as world:
+        await world.send(delays, Delay("F2", START + 0.2 * hour))
+        await world.send(bookings, Booking("B1", "BOS", "F1"))
+        await world.send(delays, Delay("F1", START + 0.1 * hour))
+        assert world.dead_letters() == []
+        assert told["B1"].what == "late after all"
 
 
 async def test_a_view_keeps_to_the_shard_of_its_row(world: World) -> None:

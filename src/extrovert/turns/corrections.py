@@ -23,7 +23,7 @@ from extrovert.core.ids import canonical
 from extrovert.core.log import Decided, Invalidated, RowCorrected
 from extrovert.core.record import Record
 from extrovert.turns.chain import Cause, Chain
-from extrovert.turns.past_reads import PastRead, from_plain, past_reads
+from extrovert.turns.past_reads import PastRead, from_plain, leading, past_reads
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -80,6 +80,7 @@ class Corrections:
         self._latest_us: dict[str, int] = {}
         self._found: dict[str, dict[tuple[str, Any, int], RowCorrected]] = {}
         self._cause = Cause()
+        self._leads = leading(context)
         for table in context.tables.values():
             if table.history is not None:
                 table.history.about_to_put = partial(self._about_to_put, table)
@@ -99,7 +100,7 @@ class Corrections:
 
     def watch(self, decided: Decided, offset: int, at_us: int) -> None:
         """A decision is about to be applied: remembers what it had read that can be corrected."""
-        reads = past_reads(self.context, decided.reads)
+        reads = past_reads(self.context, decided.reads, self._leads)
         if reads:
             self._remember(Watched(decided.turn, decided.agent, decided.key, offset, at_us, reads))
 

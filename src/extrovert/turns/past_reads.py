@@ -7,7 +7,7 @@ view is followed down to the rows that it had read, and a row that a view makes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from extrovert.core.log import ReadNote
 from extrovert.core.record import Record
 from extrovert.turns.ledger import notes
 
-__all__ = ["PastRead", "from_plain", "past_reads"]
+__all__ = ["PastRead", "from_plain", "leading", "past_reads"]
 
 
 class PastRead(Record):
@@ -40,12 +40,19 @@ class PastRead(Record):
     through: str
 
 
-def past_reads(context: LiveContext, read: Iterable[ReadNote]) -> list[PastRead]:
-    """What of these reads can be corrected; to be asked while context is as it was read.
+def leading(context: LiveContext) -> frozenset[str]:
+    """The names of all whose reads can lead to a row of a table in time: those tables, their indexes, and all views."""
+    tables = [table for table in context.tables.values() if table.history is not None]
+    indexes = (index.name for table in tables for index in table.indexes)
+    return frozenset(context.views).union((table.name for table in tables), indexes)
+
+
+def past_reads(context: LiveContext, read: Iterable[ReadNote], leads: Container[str]) -> list[PastRead]:
+    """What of these reads can be corrected; to be asked while context is as it was read. `leads` is of `leading`.
 
     What an app does not declare any more is passed over.
     """
-    finder = _Finder(context)
+    finder = _Finder(context, leads)
     for note in read:
         finder.follow(note, note.of if note.at is None else f"{note.of}/{_shown(note.at)}")
     return list(finder.found.values())
@@ -54,8 +61,9 @@ def past_reads(context: LiveContext, read: Iterable[ReadNote]) -> list[PastRead]
 class _Finder:
     """Follows reads down to the rows of tables in time."""
 
-    def __init__(self, context: LiveContext) -> None:
+    def __init__(self, context: LiveContext, leads: Container[str]) -> None:
         self.context = context
+        self.leads = leads
         self.found: dict[tuple[Any, ...], PastRead] = {}
         self._followed: set[tuple[str, Any]] = set()
 
@@ -93,20 +101,24 @@ class _Finder:
         self._add(view.table, "row", view.table.name, key, through)
         if view.declared.over_view:
             self._follow_view(view.declared.over, key, through)
-        for note in notes(node.reads):
+        reads = {place: token for place, token in node.reads.items() if place[0].name in self.leads}
+        for note in notes(reads):
             self.follow(note, through)
 
     def _add(
         self, table: TableState | None, kind: str, of: str, at: Any, through: str, moment_us: int | None = None
     ) -> None:
         history = None if table is None else table.history
-        if history is None or history.newest_us is None:
+        if history is None:
             return
+        moment_us = history.newest_us if moment_us is None else moment_us
+        if moment_us is None:
+            return  # the table has not seen any event time yet
         if kind == "range":
             at = _narrowed(self.context.ranges[of], at)
         raw = canonical(at)
         plain = msgspec.json.decode(raw)  # the same when it was decided, in replay and in a snapshot
-        read = PastRead(kind, of, plain, history.newest_us if moment_us is None else moment_us, through)
+        read = PastRead(kind, of, plain, moment_us, through)
         self.found[kind, of, raw, read.moment_us, through] = read
 
 

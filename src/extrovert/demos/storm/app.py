@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import islice
 
-from extrovert import App, Refuse, Thinking, Turn, before
+from extrovert import App, DecisionInvalidated, Refuse, Thinking, Turn, before
 from extrovert.demos.storm.network import bank, network
 from extrovert.demos.storm.records import (
     Arrived,
@@ -46,6 +46,7 @@ DESK_TAKES = timedelta(hours=4)
 FLEXIBLE = 1
 FARE_CENTS = 38_900
 PREFERENCE_IS_WORTH = timedelta(minutes=30)
+HEARD_WITHIN = timedelta(minutes=30)
 
 app = App("storm")
 
@@ -70,8 +71,7 @@ def fly(flight: Flight | None, event: FlightEvent) -> Flight | None:
         raise ValueError(f"flight {event.flight_id} was never scheduled")
     match event:
         case Delayed():
-            late = event.departs_at - flight.departs_at
-            return flight.but(departs_at=event.departs_at, arrives_at=flight.arrives_at + late)
+            return flight.but(departs_at=event.departs_at, arrives_at=event.arrives_at)
         case Cancelled():
             return flight.but(cancelled=True)
         case Departed():
@@ -85,6 +85,28 @@ flights = app.table(
     "flights", Flight, key=Flight.flight_id, source=flight_events, fold=fly, shard_by=Flight.destination
 )
 bound_for = flights.index(Flight.destination)
+
+# What is heard of late, or corrected, is kept in the order of event time too: who had decided by it is then known.
+departed = app.stream("departed", Departed, key=Departed.flight_id, source=flight_events.only(Departed))
+departures = app.table(
+    "departures",
+    Departed,
+    key=Departed.flight_id,
+    source=departed,
+    order_by=Departed.departed_at,
+    history=2 * HEARD_WITHIN,
+    replicated=True,
+)
+delayed = app.stream("delayed", Delayed, key=Delayed.flight_id, source=flight_events.only(Delayed))
+estimates = app.table(
+    "estimates",
+    Delayed,
+    key=Delayed.flight_id,
+    source=delayed,
+    order_by=Delayed.announced_at,
+    history=2 * HEARD_WITHIN,
+    replicated=True,
+)
 
 destinations = app.table("destinations", Destination, key=Destination.code)
 
@@ -102,7 +124,7 @@ standing = bookings.index(Booking.destination, Booking.status)
 queue = bookings.range_index(Booking.destination, Booking.status, Booking.tier)
 
 customers = app.table("customers", Customer, key=Customer.customer_id, replicated=True)
-weather = app.table("weather", Weather, key=Weather.airport, replicated=True)
+weather = app.table("weather", Weather, key=Weather.airport, order_by=Weather.at, replicated=True)
 outcomes = app.stream("outcomes", Outcome, key=Outcome.booking_id, shard_by=Outcome.destination)
 
 
@@ -135,9 +157,10 @@ def disrupted(booking: Booking) -> Disruption | None:
     flight = flights[booking.flight_id]
     if booking.status == "refunded":
         return None
-    if flight.departed:
+    missed = "missed" in (booking.status, booking.because)
+    if flight.departed and not missed:
         return None if booking.status in ("booked", "flown") else Disruption(booking, "left")
-    reason = "cancelled" if flight.cancelled else "late" if is_late(flight) else ""
+    reason = "missed" if missed else "cancelled" if flight.cancelled else "late" if is_late(flight) else ""
     if booking.status in ("called", "recalled"):
         found = choices.get(booking.destination)
         return Disruption(booking, reason or booking.because, found.options[0].flight_id if found else "")
@@ -236,13 +259,14 @@ async def send_message(
 async def rebook(turn: Turn, case: Disruption) -> None:
     """You rebook airline passengers. Take the earliest arrival; mind the airport that they prefer."""
     booking, reason = case.booking, case.reason
-    if reason == "left":
+    if reason == "left" or (reason != "missed" and departures.as_of(booking.flight_id, turn.now())):
         turn.put(bookings, booking.but(status="flown", because=""))
         return
     found = choices.get(booking.destination)
     options = tuple(option for option in found.options if option.flight_id != booking.flight_id) if found else ()
     if reason == "late":
-        options = tuple(option for option in options if option.arrives_at < flights[booking.flight_id].arrives_at)
+        expected = estimates.get(booking.flight_id) or flights[booking.flight_id]
+        options = tuple(option for option in options if option.arrives_at < expected.arrives_at)
     move = booking.moves + 1
     if not options:
         if booking.because != reason:
@@ -256,8 +280,39 @@ async def rebook(turn: Turn, case: Disruption) -> None:
     flight = flights[choice.flight_id]
     if on_flight.count((flight.destination, flight.flight_id)) >= flight.seats:
         raise Refuse(f"{flight.flight_id} is full")
+    if departures.as_of(flight.flight_id, turn.now()):  # asked last: of no flight that was refused for another reason
+        raise Refuse(f"{flight.flight_id} has left")
     turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
     turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, "rebooked", flight.flight_id, move))
+
+
+@app.agent(wakes_on=app.invalidations(horizon=HEARD_WITHIN))
+async def put_right(turn: Turn, event: DecisionInvalidated) -> None:
+    """Looks anew after a passenger for whom `rebook` decided by what was not so, as has been heard since."""
+    for read in (read for wrong in turn.events for read in wrong.reads):
+        booking, flight = bookings.get(str(event.about)), flights[str(read.key)]
+        if booking is None or booking.status in ("flown", "refunded"):
+            return  # gave up, or is where they are
+        stays, move = booking.flight_id == flight.flight_id, booking.moves + 1
+        if read.table == departures.name and not stays:  # it had left before they were moved off it: they are aboard
+            turn.put(bookings, booking.but(flight_id=flight.flight_id, status="flown", because="", moves=move))
+        elif read.table == departures.name and booking.status == "booked":  # it had left before they were moved to it
+            turn.put(bookings, booking.but(status="missed", moves=move))
+        elif read.table == estimates.name and would_keep(flight, booking):  # it was not to be so late after all
+            turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
+            kind = "late" if stays else "rebooked"
+            turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, kind, flight.flight_id, move))
+
+
+def would_keep(flight: Flight, booking: Booking) -> bool:
+    """Whether a passenger for whom another flight was sought would rather have their first one, and still can."""
+    if flight.departed or flight.cancelled or is_late(flight):
+        return False
+    if booking.flight_id == flight.flight_id:
+        return booking.status in ("late", "recalled")
+    if on_flight.count((flight.destination, flight.flight_id)) >= flight.seats:
+        return False
+    return booking.status != "booked" or flight.arrives_at < flights[booking.flight_id].arrives_at
 
 
 @app.effect(idempotent=True)

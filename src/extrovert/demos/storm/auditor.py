@@ -1,8 +1,6 @@
 """An auditor that trusts nobody: it reads the log file of a run itself, replays it, and counts what went wrong.
 
-`python -I auditor.py DIR [--json] [--examples N]`. It needs only Python and shares no code with what it audits: what
-it knows of the file is in `docs/log.md`, and what it knows of the storm is written here a second time. It exits with 0
-where it could audit, whatever it found, and with 2 where it could not.
+It shares no code with what it audits: of the log it knows `docs/log.md`; the storm is written here a second time.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ def fly(flight: Json | None, event: Json) -> Json | None:
     if flight is None:
         return None
     if event["type"] == "Delayed":
-        return flight | times | {"arrives_at": flight["arrives_at"] + times["departs_at"] - flight["departs_at"]}
+        return flight | {"departs_at": times["departs_at"], "arrives_at": times["arrives_at"]}
     if event["type"] == "Departed":
         return flight | {"departed": True, "departs_at": times["departed_at"]}
     return flight | ({"arrives_at": times["arrived_at"]} if event["type"] == "Arrived" else {"cancelled": True})
@@ -153,9 +151,10 @@ class Facts:
     def disrupted(self, booking: Json) -> str:
         """Why a booking needs a decision; "" where it does not."""
         flight, status, because = self.flight(booking["flight_id"]), booking["status"], booking["because"]
-        if flight["departed"] or status == "refunded":
+        missed = "missed" in (status, because)  # it had left before the seat was given, as was heard later
+        if status == "refunded" or (flight["departed"] and not missed):
             return "" if status in ("booked", "flown", "refunded") else "left"
-        reason = trouble(flight)
+        reason = "missed" if missed else trouble(flight)
         return reason or because if status in ("called", "recalled") else "" if because == reason else reason
 
     def options(self, booking: Json, reason: str, prefers: str = "") -> list[Json]:
@@ -222,6 +221,8 @@ class Audit:
             key = event.get(field) if keys is None else keys[place]
             old = self._facts.rows[table].get(key)
             if event is not None and table == "flights":
+                if event["type"] == "Delayed":  # each, and each correction of one, comes before the next
+                    self._facts.put("estimates", key, event, offset + place)
                 event = fly(old, event) or old
             elif event is not None and old is not None and table == "bookings":
                 event |= {name: old[name] for name in TURNS_OWN}
@@ -237,7 +238,7 @@ class Audit:
             old, row = facts.rows[write["to"]].get(write["key"]), write["row"]
             if row and (row["status"] == "booked" or (old and row["flight_id"] != old["flight_id"])):
                 flight = facts.flight(row["flight_id"])
-                if flight["cancelled"] or flight["departed"]:
+                if flight["cancelled"] or (flight["departed"] and row["status"] != "flown"):
                     self.count("moved_to_dead_flight", offset, turn, f"{write['key']} to {row['flight_id']}")
             facts.put(write["to"], write["key"], row, offset)
         self._outcomes.update(enumerate((emit["data"] for emit in body.get("emits", ())), start=offset + 1))
@@ -246,8 +247,7 @@ class Audit:
     def _turn_ended(self, body: Json) -> None:
         for offset in body.get("trail", ()):
             self._trail.pop(offset, None)
-        if body["agent"] == "tell":
-            self._seen.update(body["wake"].get("events", ()))
+        self._seen.update(body["wake"].get("events", ()))
 
     def _stale(self, body: Json) -> str:
         """What a decision rests on that is not true; "" where there is nothing."""

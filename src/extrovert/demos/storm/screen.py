@@ -22,6 +22,8 @@ AUDIT = {
     "duplicate_effects": "effects performed twice",
     "lost_wakes": "wakes lost",
     "wrong_refunds": "refunds not owed, not agreed to, or not paid once",
+    "corrections_missed": "corrections missed",
+    "left_behind": "left on the wrong flight by what was heard late",
 }
 
 
@@ -82,6 +84,8 @@ def comparison(runs: Mapping[str, Summary]) -> Table:
         ("passengers rebooked", [f"{one.rebooked:,}" for one in runs.values()]),
         ("passengers without a seat at the end", [f"{one.stranded:,}" for one in runs.values()]),
         ("refunds that the desk agreed to", [f"{one.refunds:,}" for one in runs.values()]),
+        ("events late / corrected", [f"{one.late_events:,} / {one.corrected_events:,}" for one in runs.values()]),
+        ("decisions that these invalidated", [f"{one.invalidated:,}" for one in runs.values()]),
         ("event to context, ms (p50 / p99)", [_pair(one.event_to_context_ms) for one in runs.values()]),
         ("event to commit, ms (p50 / p99)", [_pair(one.event_to_commit_ms) for one in runs.values()]),
         ("age of context at commit, s (p50 / p99)", [_seconds(one.context_age_ms) for one in runs.values()]),

@@ -26,7 +26,7 @@ class Spread(msgspec.Struct, omit_defaults=True):
 
 
 class Audit(msgspec.Struct):
-    """What the auditor counted."""
+    """What the auditors counted."""
 
     stale_decisions: int
     oversold_seats: int
@@ -35,6 +35,8 @@ class Audit(msgspec.Struct):
     duplicate_effects: int
     lost_wakes: int
     wrong_refunds: int
+    corrections_missed: int
+    left_behind: int
 
 
 class Summary(msgspec.Struct):
@@ -56,6 +58,9 @@ class Summary(msgspec.Struct):
     context_age_ms: Spread
     wall_s: float
     refunds: int = 0
+    late_events: int = 0
+    corrected_events: int = 0
+    invalidated: int = 0
     audit: Audit | None = None
 
 

@@ -102,7 +102,7 @@ def arrivals() -> Iterator[Arrival]:
     for flight in ("F1", "F6", "F7"):
         yield come("13:00", "flight_events", Cancelled(flight))
     yield come("13:00.025", "bookings", None, "Ina")
-    yield come("14:00", "flight_events", Delayed("F4", at("18:30")))
+    yield come("14:00", "flight_events", Delayed("F4", at("14:00"), at("18:30"), at("20:30")))
     yield come("14:10", "bookings", None, "Dee")
     for time, flight in (("16:00", "F2"), ("16:00", "F5"), ("16:00", "F8"), ("17:00", "F3"), ("17:30", "F4")):
         yield come(time, "flight_events", Departed(flight, at(time)))
@@ -539,7 +539,13 @@ def test_a_message_that_is_said_to_be_settled_but_was_not_delivered_is_lost(forg
     "event",
     [
         {"type": "Cancelled", "flight_id": "F9"},
-        {"type": "Delayed", "flight_id": "F9", "departs_at": "2013-02-10T02:00:00Z"},
+        {
+            "type": "Delayed",
+            "flight_id": "F9",
+            "announced_at": "2013-02-09T23:00:00Z",
+            "departs_at": "2013-02-10T02:00:00Z",
+            "arrives_at": "2013-02-10T08:00:00Z",
+        },
     ],
 )
 def test_a_passenger_whose_trouble_nobody_saw_is_lost(event: Json, forgery: Forgery) -> None:
@@ -578,7 +584,8 @@ def test_it_prints_one_json_object(a_run: Path) -> None:
     done = program(str(a_run), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == dict.fromkeys(auditor.ROWS, 0)
-    assert [*json.loads(done.stdout), "wrong_refunds"] == list(Audit.__struct_fields__)
+    others = ["wrong_refunds", "corrections_missed", "left_behind"]
+    assert [*json.loads(done.stdout), *others] == list(Audit.__struct_fields__)
 
 
 def test_it_shows_examples_that_a_person_can_look_up(forgery: Forgery) -> None:

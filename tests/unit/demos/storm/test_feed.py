@@ -104,7 +104,7 @@ def test_the_same_arguments_give_the_same_arrivals_in_any_process(saturday: list
 def test_another_seed_changes_the_passengers_and_not_what_really_happened(saturday: list[Arrival]) -> None:
     kinds = Scheduled | Departed | Arrived | Weather
     other = list(feed(SATURDAY, 1, SEED + 1))
-    real, other_real = ([a for a in found if isinstance(a.data, kinds)] for found in (saturday, other))
+    real, other_real = (sorted(repr(a.data) for a in found if isinstance(a.data, kinds)) for found in (saturday, other))
     assert real == other_real
     assert other != saturday
 
@@ -181,13 +181,41 @@ def test_a_flight_is_cancelled_or_departs_and_arrives_and_nothing_follows(course
     assert not any(isinstance(course[-1][1], Delayed) for course in courses.values())
 
 
-def test_departures_and_landings_are_the_real_ones_and_known_when_they_happen(courses: dict[str, Course]) -> None:
+def test_departures_and_landings_are_the_real_ones_and_no_landing_is_heard_of_late(courses: dict[str, Course]) -> None:
     real = {f.flight_id: f for of_day in read_flights([FRIDAY, SATURDAY]).values() for f in of_day}
-    for at_us, event in of(Departed, courses):
-        assert to_us(event.departed_at) == at_us == real[event.flight_id].left_us
+    for _, event in of(Departed, courses):
+        assert to_us(event.departed_at) == real[event.flight_id].left_us
     for at_us, event in of(Arrived, courses):
         assert to_us(event.arrived_at) == at_us
         assert event.diverted or at_us == real[event.flight_id].landed_us
+
+
+def test_one_departure_in_five_is_heard_of_late_and_never_by_more_than_a_quarter_of_an_hour(
+    courses: dict[str, Course],
+) -> None:
+    late = sorted((at_us - to_us(event.departed_at)) / MINUTE_US for at_us, event in of(Departed, courses))
+    assert late[0] == 0
+    assert late[-1] <= 15
+    found = [minutes for minutes in late if minutes]
+    assert len(found) / len(late) == pytest.approx(0.2, abs=0.03)
+    assert found[len(found) // 2] == pytest.approx(5, abs=1)
+
+
+def test_an_estimate_that_is_an_hour_too_long_may_be_corrected_to_what_comes_true(courses: dict[str, Course]) -> None:
+    real = {f.flight_id: f for of_day in read_flights([FRIDAY, SATURDAY]).values() for f in of_day}
+    announced: dict[tuple[str, datetime], Delayed] = {}
+    corrections = 0
+    for at_us, event in of(Delayed, courses):
+        first = announced.setdefault((event.flight_id, event.announced_at), event)
+        if first is event:
+            assert at_us == to_us(event.announced_at)
+            continue
+        corrections += 1
+        left_us = real[event.flight_id].left_us
+        assert left_us is not None
+        assert at_us == to_us(event.announced_at) + 10 * MINUTE_US < left_us == to_us(event.departs_at)
+        assert to_us(first.departs_at) - left_us >= 60 * MINUTE_US
+    assert corrections > 3
 
 
 def test_a_diverted_flight_lands_an_hour_later_than_it_would_have(courses: dict[str, Course]) -> None:
@@ -196,7 +224,9 @@ def test_a_diverted_flight_lands_an_hour_later_than_it_would_have(courses: dict[
     for flight_id in diverted:
         course = courses[flight_id]
         scheduled = scheduled_of(course)
-        (departed_us, _), (arrived_us, _) = course[-2:]
+        (_, departed), (arrived_us, _) = course[-2:]
+        assert isinstance(departed, Departed)
+        departed_us = to_us(departed.departed_at)
         planned_us = to_us(scheduled.arrives_at) - to_us(scheduled.departs_at)
         assert arrived_us - departed_us == planned_us + 60 * MINUTE_US
 
@@ -207,18 +237,20 @@ def test_each_delay_is_announced_from_the_schedule_alone_and_doubles(courses: di
         delays = [
             ((at_us - due_us) / MINUTE_US, (to_us(event.departs_at) - due_us) / MINUTE_US)
             for at_us, event in course
-            if isinstance(event, Delayed)
+            if isinstance(event, Delayed) and at_us == to_us(event.announced_at)
         ]
         assert delays == [(15 * 2**n, 30 * 2**n) for n in range(len(delays))]
 
 
-def test_a_delay_is_announced_whenever_a_flight_is_still_at_the_gate(courses: dict[str, Course]) -> None:
+def test_a_delay_is_announced_whenever_a_flight_is_still_at_the_gate_as_far_as_is_known(
+    courses: dict[str, Course],
+) -> None:
     for course in courses.values():
         due_us = to_us(scheduled_of(course).departs_at)
-        left_us = next(at_us for at_us, event in course if isinstance(event, Departed | Cancelled))
-        waited = (left_us - due_us) / MINUTE_US
+        heard_us = next(at_us for at_us, event in course if isinstance(event, Departed | Cancelled))
+        waited = (heard_us - due_us) / MINUTE_US
         expected = sum(15 * 2**n < waited for n in range(10))
-        assert sum(isinstance(event, Delayed) for _, event in course) == expected
+        assert len({event.announced_at for _, event in course if isinstance(event, Delayed)}) == expected
 
 
 def test_no_flight_is_cancelled_before_it_is_on_sale(courses: dict[str, Course]) -> None:
@@ -241,10 +273,13 @@ def test_most_cancellations_are_announced_some_three_hours_ahead_and_some_after_
     assert 2.5 < in_time[len(in_time) // 2] < 3.5
 
 
-def test_weather_is_known_at_its_hour_from_the_first_sale_until_the_last_day_ends(arrivals: list[Arrival]) -> None:
-    hours = [(arrival.at_us, to_us(arrival.data.at)) for arrival in arrivals if isinstance(arrival.data, Weather)]
+def test_each_hours_weather_comes_soon_after_it_or_after_the_next_ones(arrivals: list[Arrival]) -> None:
+    hours = [(to_us(one.data.at), one.at_us) for one in arrivals if isinstance(one.data, Weather)]
     start_us = evening_before_us(FRIDAY)
-    assert hours == [(start_us + n // 3 * 60 * MINUTE_US,) * 2 for n in range((6 + 48) * 3)]
+    assert sorted(at_us for at_us, _ in hours) == [start_us + n // 3 * 60 * MINUTE_US for n in range((6 + 48) * 3)]
+    late = [(heard_us - at_us) / MINUTE_US for at_us, heard_us in hours]
+    assert all(0 < minutes < 10 or 60 < minutes < 70 for minutes in late)
+    assert 0 < sum(minutes > 60 for minutes in late) < 0.1 * len(late)
 
 
 @pytest.mark.parametrize(
