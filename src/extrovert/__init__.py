@@ -43,6 +43,7 @@ from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
+from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -55,6 +56,7 @@ __all__ = [
     "Approval",
     "Arrival",
     "Backoff",
+    "Breaker",
     "BeforeHistory",
     "Change",
     "Condition",
@@ -71,6 +73,7 @@ __all__ = [
     "Index",
     "InputError",
     "Intended",
+    "Limits",
     "Lines",
     "MissingExtra",
     "MissingRow",

@@ -13,6 +13,7 @@ import msgspec
 from extrovert.core.record import Record
 
 __all__ = [
+    "Admitted",
     "Answered",
     "AskSent",
     "Attempted",
@@ -33,6 +34,7 @@ __all__ = [
     "Position",
     "ReadNote",
     "Retried",
+    "Unanswered",
     "UndoIntent",
     "Usage",
     "Wake",
@@ -150,6 +152,39 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     wake: Wake | None = None
     emits: list[Emit] = []
     positions: list[tuple[str, int]] = []
+
+
+class Admitted(_Part, tag="admitted", tag_field="kind"):
+    """An ask that has limits is sent: this is durable before its request leaves.
+
+    `model` answers it; where that is a fallback, `why` says why. It counts in `accounts` (`model:NAME`, `agent:NAME`)
+    with the most that it can take, `tokens` and `cost_nano_usd`, until it is known what it took. `waited_for` names the
+    limit that it waited for last.
+    """
+
+    turn: str
+    hash: str
+    occurrence: int
+    model: str
+    accounts: list[str]
+    tokens: int = 0
+    cost_nano_usd: int = 0
+    why: str = ""
+    waited_for: str = ""
+
+
+class Unanswered(_Part, tag="unanswered", tag_field="kind"):
+    """An ask that was admitted ended with an error: it is `free` where nothing was charged for it, for sure.
+
+    It counts for the breaker of its model where it `breaks`; until `until_us` the model wants not to be asked.
+    """
+
+    turn: str
+    hash: str
+    occurrence: int
+    free: bool = False
+    breaks: bool = False
+    until_us: int | None = None
 
 
 class Usage(_Part):
@@ -330,7 +365,21 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+Body = (
+    Events
+    | Dead
+    | Retried
+    | Passed
+    | Attempted
+    | Admitted
+    | Answered
+    | Unanswered
+    | Decided
+    | Ended
+    | Failed
+    | EffectStep
+    | Embedded
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

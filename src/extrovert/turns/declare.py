@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
+from extrovert.turns.limits import Breaker, Limits
 
 __all__ = [
     "Agent",
@@ -47,6 +48,7 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+    limits: Limits
 
 
 class Price(Record):
@@ -65,7 +67,8 @@ class Price(Record):
 class Model:
     """A model under a name of the app's own. Made by `App.model`.
 
-    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`. `fallback` is the model or policy
+    that answers in its place where it may not be asked.
     """
 
     def __init__(
@@ -79,6 +82,9 @@ class Model:
         max_tokens: int | None = None,
         timeout: timedelta = timedelta(seconds=60),
         price: Price | None = None,
+        limits: Limits | None = None,
+        fallback: Model | Policy[Any] | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.name = name
         self.of = of
@@ -88,11 +94,19 @@ class Model:
         self.max_tokens = max_tokens
         self.timeout_s = timeout.total_seconds()
         self.price = price
+        self.limits = limits
+        self.fallback = fallback
+        self.breaker = breaker
+
+    @property
+    def remote(self) -> bool:
+        """Whether what answers is a model, and no policy."""
+        return not self.of.startswith("policy:")
 
     @property
     def prompted(self) -> bool:
-        """Whether what answers is a model, and no policy."""
-        return not self.of.startswith("policy:")
+        """Whether what answers, or may answer in its place, is to be told the agent's instructions."""
+        return self.remote or (isinstance(self.fallback, Model) and self.fallback.prompted)
 
     @property
     def parameters(self) -> str:
@@ -233,6 +247,7 @@ class Agent(Generic[T]):
         retry_after: timedelta = timedelta(seconds=1),
         prompted: bool = False,
         parameters: str = "",
+        limits: Limits | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -256,3 +271,4 @@ class Agent(Generic[T]):
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
+        self.limits = limits

@@ -18,6 +18,7 @@ from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
 from extrovert.core.log import (
+    Admitted,
     Answered,
     Attempted,
     Body,
@@ -33,24 +34,27 @@ from extrovert.core.log import (
     Passed,
     Position,
     Retried,
+    Unanswered,
     Wake,
     is_null,
 )
 from extrovert.turns.bodies import Bodies
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.limits import Breaker
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.outcome import outcome_of
 from extrovert.turns.request import Answer
 from extrovert.turns.running import HOLD, Running
+from extrovert.turns.spending import Spending
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
 
 
 class Fold:
-    """Tables, views, wakes, running turns, the outbox and the sources' positions.
+    """Tables, views, wakes, running turns, what their asks spend, the outbox and the sources' positions.
 
     `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
     offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
@@ -68,6 +72,7 @@ class Fold:
         *,
         strict_shards: bool = False,
         outcomes: Mapping[str, str] | None = None,
+        breakers: Mapping[str, Breaker] | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
@@ -77,6 +82,7 @@ class Fold:
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self.spending = Spending(breakers)
         self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
@@ -128,8 +134,12 @@ class Fold:
                 self.decided(body, offset, at_us)
             case Attempted():
                 self.attempted(body, offset, at_us)
+            case Admitted():
+                self.admitted(body, offset, at_us)
             case Answered():
                 self.answered(body, offset, at_us)
+            case Unanswered():
+                self.spending.unanswered(body, at_us)
             case EffectStep():
                 self.stepped(body, offset, at_us)
             case Ended():
@@ -225,8 +235,14 @@ class Fold:
             turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
+        self.spending.left(turn.id, turn.calls, at_us)
         self._parks_or_not(turn)
         return self._emitted(body.emits, offset, at_us)
+
+    def admitted(self, body: Admitted, offset: int, at_us: int) -> None:
+        """An ask is sent, and takes of the limits of its accounts."""
+        self.running[body.turn].admissions.append(offset)
+        self.spending.admitted(body, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
         turn = self.running[body.turn]
@@ -236,6 +252,7 @@ class Fold:
             del turn.inbox[address_of(sent)][0]
         if body.hash == HOLD:
             turn.reruns = 0
+        self.spending.answered(turn.id, place, body.usage, at_us)
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
         self._parks_or_not(turn)
@@ -246,6 +263,7 @@ class Fold:
         turn.failures += 1
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
+        self.spending.left(turn.id, (), at_us)
         turn.trail.append(offset)
         self._parks_or_not(turn)
 
@@ -365,6 +383,7 @@ class Fold:
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
         self.mail.forget(turn)
+        self.spending.left(turn.id, (), at_us)
         book = self.books[turn.agent.name]
         book.end(turn.key, digest, at_us)
         if turn.agent.source != "stream":

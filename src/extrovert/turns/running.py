@@ -29,10 +29,12 @@ class Running:
     `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
     what the latest attempt read (watched while it waits), `asked` the places of what it asked, in order; `changes` the
     names of all that changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. `suspended` is the attempt itself where agents run unvalidated.
+    `positions` of its answers. `trail` has the offsets of its entries, but for those that let its asks be sent: these are
+    the `admissions`. `suspended` is the attempt itself where agents run unvalidated.
     """
 
     __slots__ = (
+        "admissions",
         "agent",
         "answers",
         "asked",
@@ -75,6 +77,7 @@ class Running:
         self.answers: dict[Place, Answer] = {}
         self.reads: ReadSet = {}
         self.trail: list[int] = []
+        self.admissions: list[int] = []
         self.attempt = 0
         self.checked_us = started_us
         self.reruns = 0
@@ -86,6 +89,11 @@ class Running:
     @property
     def order(self) -> tuple[Any, ...]:
         return (1, self.agent.name, self.key)
+
+    @property
+    def whole_trail(self) -> list[int]:
+        """The offsets of all its entries."""
+        return sorted((*self.trail, *self.admissions)) if self.admissions else self.trail
 
     @property
     def parks(self) -> bool:
