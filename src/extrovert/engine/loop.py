@@ -24,15 +24,17 @@ from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
+from extrovert.engine.limiting import Limiting
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
 from extrovert.engine.retention import Retention
 from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
+from extrovert.engine.sending import Sending, wanted
 from extrovert.engine.settings import Settings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
-from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
+from extrovert.engine.timing import Timing, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
@@ -82,6 +84,10 @@ class Engine:
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self.timing = Timing(self._wanted)
+        self.limiting = Limiting(self.shard, declared.models, self.calls.timed, self._wanted)
+        self.sending = Sending(
+            self.shard, self.calls, self.timing, self.limiting, self.writing, self._done, virtual=clock.virtual
+        )
         self._outcomes: list[Outcome] = []
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
@@ -104,6 +110,7 @@ class Engine:
         self.shard.resume(self.clock.now_us())
         if self.settings.acting:
             self.turning.recover()
+            self.limiting.recover()
             self.performing.recover()
 
     async def run(self, until: Literal["stopped", "quiet", "idle"] | int = "stopped") -> None:
@@ -245,7 +252,7 @@ class Engine:
         while True:
             self._answer_due(now_us)
             self.turning.step()
-            self._start_calls()
+            self.sending.step()
             self._effects_due(now_us)
             due_us = self.timing.next_us()
             if due_us is None or due_us > now_us:
@@ -258,7 +265,7 @@ class Engine:
         moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
         if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
             moments.append(self.performing.next_us())
-        moments.append(self.timing.next_us())
+        moments += [self.timing.next_us(), self.limiting.next_us()]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _take_outcomes(self) -> None:
@@ -272,6 +279,7 @@ class Engine:
 
     def _hand_over(self, call: Call, outcome: Reply | Exception) -> None:
         if isinstance(outcome, Exception):
+            self.limiting.failed(call, outcome)
             self.turning.ask_failed(call, outcome)
         else:
             self.turning.answered(call, outcome)
@@ -282,26 +290,7 @@ class Engine:
             self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
-        """Whether a call has not been cancelled, and perhaps sent anew since."""
-        turn = self.shard.fold.running.get(call.turn)
-        sent = None if turn is None else turn.calls.get(call.place)
-        return sent is not None and sent[1] == call.at_us
-
-    def _start_calls(self) -> None:
-        for turn, place in self.shard.cancelled:
-            self.calls.cancel(turn, place)
-        self.shard.cancelled.clear()
-        calls, self.shard.calls = self.shard.calls, []
-        for call in calls:
-            running = self.shard.fold.running.get(call.turn)
-            if running is None or call.place not in running.calls:
-                continue
-            waits = call.request.kind in WAITS
-            due_us = end_of_wait(call.request) if waits else self.calls.due_us(call)
-            if due_us is not None:
-                self.timing.add(due_us, call)
-            elif not waits:
-                self.calls.start(call, self._done)
+        return wanted(self.shard, call)
 
     def _done(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from extrovert.turns.declare import Model
     from extrovert.turns.request import Request
 
-__all__ = ["HOUR_US", "MINUTE_US", "Breaker", "Limits", "Need", "wrong_limits", "worst_case"]
+__all__ = ["HOUR_US", "MINUTE_US", "Breaker", "Limits", "Need", "check_agent", "check_model", "worst_case"]
 
 MINUTE_US = 60_000_000
 HOUR_US = 60 * MINUTE_US
@@ -98,7 +99,45 @@ def _schema_bytes(output: Any) -> int:
     return len(canonical(msgspec.json.schema(output)))
 
 
-def wrong_limits(limits: Limits) -> str:
+def check_model(model: Model) -> None:
+    """Raises `DeclarationError` where a model's limits, breaker or fallback cannot be kept to."""
+    who, limits, breaker = f"Model `{model.name}`", model.limits, model.breaker
+    if limits is not None:
+        _check(who, limits, model)
+    if breaker is not None and (breaker.failures < 1 or min(breaker.within_us, breaker.open_us) <= 0):
+        raise DeclarationError(f"{who}: a breaker takes at least 1 failure, within= and open_for= more than nothing.")
+
+
+def check_agent(name: str, limits: Limits, model: Model | None) -> None:
+    """Raises `DeclarationError` where an agent's limits cannot be kept to; `model` is what it asks, if declared."""
+    _check(f"Agent `{name}`", limits, model)
+
+
+def _check(who: str, limits: Limits, model: Model | None) -> None:
+    wrong = _wrong(limits)
+    if wrong:
+        raise DeclarationError(f"{who}: {wrong}.")
+    if limits.over == "fallback" and (model is None or model.fallback is None):
+        raise DeclarationError(f'{who}: over="fallback" needs a model with a fallback: app.model(…, fallback=…).')
+    one: Any = model
+    while one is not None:
+        lacks = [] if getattr(one, "max_tokens", None) is not None else ["max_tokens="]
+        if limits.usd_per_hour is not None and getattr(one, "price", None) is None:
+            lacks.append("price=")
+        counts = limits.tokens_per_minute is not None or limits.usd_per_hour is not None
+        if counts and lacks and getattr(one, "remote", False):
+            raise DeclarationError(
+                f"{who}: a limit of tokens or money needs to know the most that an answer takes. Give model "
+                f"`{one.name}` {' and '.join(lacks)}."
+            )
+        one = getattr(one, "fallback", None) if who.startswith("Agent") else None
+    if model is None and (limits.tokens_per_minute is not None or limits.usd_per_hour is not None):
+        raise DeclarationError(
+            f"{who}: a limit of tokens or money needs a model that is declared: app.model(…, max_tokens=…, price=…)."
+        )
+
+
+def _wrong(limits: Limits) -> str:
     """What is wrong with limits; "" where nothing is."""
     for name in ("calls", "requests_per_minute", "tokens_per_minute"):
         value = getattr(limits, name)
@@ -110,6 +149,6 @@ def wrong_limits(limits: Limits) -> str:
         money = limits.nano_usd_per_hour
     except ArithmeticError:
         return f"usd_per_hour= is a number of dollars, not {limits.usd_per_hour!r}"
-    return (
-        f"usd_per_hour= must be more than nothing, not {limits.usd_per_hour}" if money is not None and money < 1 else ""
-    )
+    if money is not None and money < 1:
+        return f"usd_per_hour= must be more than nothing, not {limits.usd_per_hour}"
+    return ""

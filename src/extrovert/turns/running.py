@@ -29,8 +29,8 @@ class Running:
     `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
     what the latest attempt read (watched while it waits), `asked` the places of what it asked, in order; `changes` the
     names of all that changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. `trail` has the offsets of its entries, but for those that let its asks be sent: these are
-    the `admissions`. `suspended` is the attempt itself where agents run unvalidated.
+    `positions` of its answers. `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
+    `suspended` is the attempt itself where agents run unvalidated.
     """
 
     __slots__ = (

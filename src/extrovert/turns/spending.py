@@ -62,7 +62,7 @@ class Hold(NamedTuple):
 
 
 class Account:
-    """What one model or agent takes. `calls` is how many of its asks are in flight; until `paused_us` none is wanted."""
+    """What one model or agent takes: `calls` are its asks in flight. Until `paused_us` it wants no more of them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -98,7 +98,8 @@ class Account:
             self.nano_usd += nano_usd - charge.nano_usd
 
     def hold(self, limits: Limits, need: Need, now_us: int, mine: int) -> Hold | None:
-        """Why an ask of that need may not be sent now; None where it may. `mine` of the calls are its own earlier ones."""
+        """Why an ask of that need may not be sent now; None where it may. `mine` of the calls are earlier ones of its
+        own, which it takes the place of."""
         self.pass_until(now_us)
         if limits.calls is not None and self.calls - mine >= limits.calls:
             return Hold(f"{limits.calls:,} calls at a time of {self.name}", None)
@@ -210,10 +211,10 @@ class Spending:
         """The charge of an ask that is in flight, as far as the log tells."""
         return self.open.get(turn, {}).get(place)
 
-    def closed_to(self, model: str, now_us: int) -> Hold | None:
-        """Why a model is not to be asked at all now: its breaker is open, or it wants none for a while."""
+    def closed_to(self, model: str, now_us: int, ask: tuple[str, Place]) -> Hold | None:
+        """Why a model is not to be asked `ask` now: its breaker is open, or it wants to be left alone."""
         circuit = self.circuits.get(model)
-        if circuit is not None and not circuit.lets_through(now_us):
+        if circuit is not None and circuit.probe != ask and not circuit.lets_through(now_us):
             return Hold(f"the breaker of {model}", circuit.next_us(), limit=False)
         account = self.accounts.get(model)
         if account is not None and account.paused_us > now_us:
