@@ -34,6 +34,8 @@ async def test_requests_a_minute_wait_for_the_minute_to_pass() -> None:
     await host.send(app.jobs, *jobs(6)[2:])
     assert sent_at(host) == [("j0", 0), ("j1", 0), ("j2", 60), ("j3", 60), ("j4", 120), ("j5", 120)]
     assert len(app.done) == 6
+    waited = [one.waited_for for _, one in admitted(host)]
+    assert waited == ["", "", *["2 requests a minute of model:gpt"] * 4]
 
 
 async def test_so_many_calls_are_in_flight_at_a_time() -> None:

@@ -365,21 +365,8 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-Body = (
-    Events
-    | Dead
-    | Retried
-    | Passed
-    | Attempted
-    | Admitted
-    | Answered
-    | Unanswered
-    | Decided
-    | Ended
-    | Failed
-    | EffectStep
-    | Embedded
-)
+_OfTurns = Attempted | Admitted | Answered | Unanswered | Decided | Ended | Failed
+Body = Events | Dead | Retried | Passed | Embedded | EffectStep | _OfTurns
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

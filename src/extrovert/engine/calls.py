@@ -32,7 +32,8 @@ Outcome = tuple[Call, Reply | Exception]
 class Calls:
     """The calls in flight outside the engine's time: tasks, which can be cancelled.
 
-    `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead.
+    `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead, but for
+    those that go to a policy in a model's place.
     """
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
@@ -117,7 +118,9 @@ class Calls:
 
     def _answerer(self, call: Call) -> Answerer:
         model = call.to or call.request.model
-        found = self._answerers.get(f"agent:{call.agent}") or self._answerers.get(model)
+        ruled = model.startswith("policy:") and model != call.request.model
+        found = None if ruled else self._answerers.get(f"agent:{call.agent}")
+        found = found or self._answerers.get(model)
         if found is None:
             raise DeclarationError(f"Agent `{call.agent}` asks `{model}`, and nothing answers for that.")
         return found

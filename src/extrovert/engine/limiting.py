@@ -19,7 +19,6 @@ from extrovert.engine.bounding import deadline_us
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.declare import Agent, Model, Policy
 from extrovert.turns.limits import Limits, Need, worst_case
-from extrovert.turns.request import Place
 from extrovert.turns.running import Running
 from extrovert.turns.spending import Hold
 
@@ -47,7 +46,7 @@ class _Candidate(NamedTuple):
 
 class Limiting:
     """The asks of one shard that have limits. `timed` says whether a call is answered in engine time, by nothing
-    outside; `wanted` whether anybody waits for it still."""
+    outside; `wanted` whether anybody waits for it still. `holds` has why the first ask of an agent waits."""
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class Limiting:
     ) -> None:
         self.shard = shard
         self.spending = shard.fold.spending
-        self.holds: dict[tuple[str, Place], Hold] = {}
+        self.holds: dict[str, Hold] = {}
         self._timed = timed
         self._wanted = wanted
         self._chains = {agent.name: _chain(agent, models) for agent in shard.fold.agents.values()}
@@ -75,6 +74,12 @@ class Limiting:
     def next_us(self) -> int | None:
         """When the next ask that waits can be sent, as far as time decides that."""
         return self._next_us
+
+    @property
+    def accounts(self) -> dict[str, Limits]:
+        """All accounts, with their limits."""
+        chains = (candidate.limits for chain in self._chains.values() for candidate in chain)
+        return {account: limits for found in chains for account, limits in found.items()}
 
     # ---- in and out
 
@@ -111,7 +116,6 @@ class Limiting:
             if admission is None:
                 continue
             heappop(self._lines[agent])
-            self.holds.pop((call.turn, call.place), None)
             found.append(admission)
             if (head := self._head(agent)) is not None:
                 heappush(heads, head)
@@ -138,10 +142,10 @@ class Limiting:
         """The first of an agent's calls that anybody waits for."""
         line = self._lines[agent]
         while line and not self._wanted(line[0][-1]):
-            gone = heappop(line)[-1]
-            self.holds.pop((gone.turn, gone.place), None)
+            heappop(line)
         if not line:
             del self._lines[agent]
+            self.holds.pop(agent, None)
             return None
         return line[0][0], agent
 
@@ -163,7 +167,7 @@ class Limiting:
             shut.update((account, hold) for account, hold in holds if account == candidate.name)
         moments = [hold.until_us for _, holds in waits for _, hold in holds if hold.until_us is not None]
         self._next_us = min([*moments, *([] if self._next_us is None else [self._next_us])], default=None)
-        self.holds[call.turn, call.place] = waits[0][1][0][1]
+        self.holds[call.agent] = waits[0][1][0][1]
         return None
 
     def _holds(self, candidate: _Candidate, call: Call, need: Need, shut: Mapping[str, Hold]) -> list[tuple[str, Hold]]:
@@ -185,7 +189,7 @@ class Limiting:
 
     def _admit(self, call: Call, candidate: _Candidate, need: Need, why: str) -> Admission:
         now_us, offset = self.shard.now_us, self.shard.fold.end
-        waited = self.holds.get((call.turn, call.place))
+        waited = self.holds.get(call.agent) if call.at_us < now_us else None
         body = Admitted(
             call.turn,
             *call.place,

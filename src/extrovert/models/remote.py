@@ -173,9 +173,8 @@ class RemoteModel:
             return PermanentError(f"{of} answered {status}{detail}. {hint}", free=status in REFUSED)
         if isinstance(error, said.UserError):
             return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}", free=True)
-        if _not_reached(error):
-            why = self._clean(str(error.__cause__ or error))[:300]
-            return TransientError(f"{of} could not be reached: {why}", free=True)
+        if (unreached := _unreached(error)) is not None:
+            return TransientError(f"{of} could not be reached: {self._clean(str(unreached))[:300]}", free=True)
         if isinstance(error, said.ModelTimeoutError | TimeoutError):
             return TransientError(f"{of} did not answer in {self.declared.timeout_s:g} s")
         return TransientError(f"{of} could not be read: {type(error).__name__}: {self._clean(str(error))[:300]}")
@@ -228,13 +227,11 @@ def _reached(declared: Model) -> str:
     return f"openai-chat:{rest}" if kind == "openai" and declared.base_url is not None else declared.of
 
 
-def _not_reached(error: BaseException | None) -> bool:
-    """Whether there was no connection, so that nothing was sent."""
-    while error is not None:
-        if isinstance(error, ConnectionRefusedError | gaierror):
-            return True
+def _unreached(error: BaseException | None) -> BaseException | None:
+    """Why there was no connection, where that is what happened: then nothing was sent."""
+    while error is not None and not isinstance(error, ConnectionRefusedError | gaierror):
         error = error.__cause__ or error.__context__
-    return False
+    return error
 
 
 def _detail(body: Any) -> str:

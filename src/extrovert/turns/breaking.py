@@ -40,6 +40,12 @@ class Circuit:
         """Whether it is open or half open."""
         return self.open_until_us is not None
 
+    def state(self, now_us: int) -> str:
+        """closed, open or half open."""
+        if self.open_until_us is None:
+            return "closed"
+        return "open" if now_us < self.open_until_us else "half open"
+
     def lets_through(self, now_us: int) -> bool:
         """Whether an ask may be sent now."""
         return self.open_until_us is None or (self.open_until_us <= now_us and self.probe is None)
