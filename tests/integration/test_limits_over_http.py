@@ -20,7 +20,7 @@ from extrovert.testing import ModelServer
 from extrovert.turns.declare import Model
 from extrovert.turns.limits import worst_case
 from extrovert.turns.request import Refusal, Request
-from tests.hosts import body, until
+from tests.hosts import body
 
 PRICE = Price(input="0.25", output="2.00")
 
@@ -73,7 +73,7 @@ def bodies(engine: Engine, *kinds: type[Any]) -> list[Any]:
 
 async def soon(condition: Callable[[], object]) -> None:
     """Waits for what the server and the clock have to do first."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)  # real time has to pass: the engine's clock is the real one here
 
@@ -84,7 +84,7 @@ async def test_a_real_answer_settles_what_was_reserved(tmp_path: Path) -> None:
         wired = Wired(server.url, limits=Limits(tokens_per_minute=5_000, usd_per_hour=1))
         async with wired.app.serving(tmp_path) as engine:
             await engine.send(wired.rows, [Row("a")])
-            await until(lambda: wired.done)
+            await soon(lambda: wired.done)
             await engine.durable()
             account = engine.shard.fold.spending.account("model:fast")
             assert account.calls == 0

@@ -58,9 +58,18 @@ class Told:
 
 class Limited:
     """An app with a model `gpt`, which a policy answers in 0 tokens of the prompt and at most `max_tokens`, and a
-    table of jobs of an agent `work`. `of` may be a real model, whose prompts count."""
+    table of jobs of an agent `work`. `of` may be a real model, whose prompts count; `cheap` are a fallback's options.
+    """
 
-    def __init__(self, *, of: str = "", max_tokens: int = 100, own: Limits | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        of: str = "",
+        max_tokens: int = 100,
+        own: Limits | None = None,
+        cheap: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
         self.app = App("limited")
         self.done: dict[str, str] = {}
 
@@ -69,6 +78,8 @@ class Limited:
             return "ruled"
 
         self.rule = rule
+        if cheap is not None:
+            options["fallback"] = self.app.model("cheap", rule, **cheap)
         self.gpt: Model = self.app.model("gpt", of or rule, max_tokens=max_tokens, price=PRICE, **options)
         self.jobs, self.work = self.agent("work", self.gpt, **({} if own is None else {"limits": own}))
 
