@@ -107,12 +107,14 @@ async def test_the_deadline_comes_first_then_the_priority_then_the_age() -> None
 
 async def test_a_small_ask_does_not_overtake_a_large_one_that_waits() -> None:
     """A prompt counts by its bytes, each of which may be a token."""
-    app, host = limited(None, Told(1), of="openai:gpt-5-mini", limits=Limits(tokens_per_minute=2_000))
-    host.hand_in(app.jobs, Job("j0", "a" * 1_000))
+    one = Limited(of="openai:gpt-5-mini", limits=Limits(tokens_per_minute=2_000))
+    other, _ = one.agent("other", one.gpt)
+    host = Host(one.app, None, {"model:gpt": Told(1)})
+    host.hand_in(one.jobs, Job("j0", "a" * 1_000))
     await host.advance(2)
-    host.hand_in(app.jobs, Job("j1", "b" * 1_000))
+    host.hand_in(one.jobs, Job("j1", "b" * 1_000))
     await host.advance(2)
-    await host.send(app.jobs, Job("j2", "c"))
+    await host.send(other, Job("j2", "c"))
     assert sent_at(host) == [("j0", 0), ("j1", 60), ("j2", 60)]
     large, _, small = (one.tokens for _, one in admitted(host))
     assert 1_100 < large < 1_600
@@ -200,6 +202,26 @@ async def test_a_request_that_a_crash_has_cut_off_is_charged_in_full_and_waits_a
     assert at[3] >= 60
     windows = [sum(1 for other in at if begin <= other < begin + 60) for begin in at]
     assert max(windows) <= 3
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+async def test_what_was_superseded_while_the_engine_was_down_holds_no_place(tmp_path: Path, snapshot: bool) -> None:
+    sent: list[tuple[int, str]] = []
+    app = Limited(limits=Limits(calls=1))
+    host = Host(app.app, tmp_path / "log", {"model:gpt": hanging(sent, lambda: 0)})
+    for text in ("one", "another", "another"):
+        if not sent or sent[-1][1] != text:
+            host.hand_in(app.jobs, Job("j0", text))
+            host.flush()
+        if text == "another":
+            host.crash()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(host.engine.run(until="idle"), 0.1)
+        await host.engine.calls.close()
+        if snapshot:
+            host.engine.keep_snapshot()
+        host.flush()
+    assert [about for _, about in sent] == ["one", "another", "another"]
 
 
 def busy_app(own: Limits | None = None) -> Limited:
