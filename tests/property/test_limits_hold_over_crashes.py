@@ -129,8 +129,8 @@ class Count:
         if isinstance(one, Attempted):
             for key in [key for key in self.asked if key[0] == one.turn and key[1] in one.cancelled]:
                 self._end(key, at_us)
-            for ask in one.asks:
-                self.asked[one.turn, ask.hash, ask.occurrence] = (at_us, one.agent)
+            for sent in one.asks:
+                self.asked[one.turn, sent.hash, sent.occurrence] = (at_us, one.agent)
         elif isinstance(one, Admitted):
             key = (one.turn, one.hash, one.occurrence)
             self.order.append((key, offset))
@@ -181,7 +181,7 @@ class Count:
         return most
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(plans)
 def test_no_account_is_ever_beyond_its_limits_and_nothing_waits_for_ever(plan: Plan) -> None:
     with TemporaryDirectory() as home:
