@@ -43,6 +43,7 @@ from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
+from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
@@ -60,8 +61,10 @@ __all__ = [
     "Breaker",
     "Change",
     "Condition",
+    "Correction",
     "CorruptionError",
     "Csv",
+    "DecisionInvalidated",
     "DeclarationError",
     "Effect",
     "Embedder",

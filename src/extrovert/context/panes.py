@@ -38,7 +38,7 @@ class Pane(dict[Any, Held]):
     When it is forgotten only the `names` of its rows are left. `due_us` is its place in the deadlines.
     """
 
-    __slots__ = ("_bounds", "due_us", "end_us", "names", "stage", "start_us")
+    __slots__ = ("_at", "_bounds", "due_us", "end_us", "names", "stage", "start_us")
 
     def __init__(self, start_us: int, end_us: int, stage: int = OPEN) -> None:
         super().__init__()
@@ -48,6 +48,13 @@ class Pane(dict[Any, Held]):
         self.due_us = end_us
         self.names: list[str] = []
         self._bounds: tuple[datetime, datetime] | None = None
+        self._at = ""
+
+    def name_of(self, key: Any) -> str:
+        """The key of the row of this key's window: what `row_key` gives, with the moment told once for all keys."""
+        if not self._at:
+            self._at = row_key("", self.start_us)
+        return f"{key}{self._at}"
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Its start and its end."""
@@ -57,7 +64,7 @@ class Pane(dict[Any, Held]):
 
     def grow(self, start_us: int, end_us: int) -> None:
         """A session is longer than was known."""
-        self.start_us, self.end_us, self._bounds = start_us, end_us, None
+        self.start_us, self.end_us, self._bounds, self._at = start_us, end_us, None, ""
 
     def forget(self) -> None:
         """Lets go of the states; late events are no longer taken."""
@@ -67,33 +74,50 @@ class Pane(dict[Any, Held]):
 
 
 class Deadlines:
-    """Panes of these stages by the event time when each has its turn; of equal ones, in the order of coming."""
+    """Panes by the event time when each has its turn: so long after its end as is said of its stage.
 
-    def __init__(self, *stages: int) -> None:
-        self._stages = stages
+    A session that grows is due later. That is looked up when its old time comes, so that growing costs nothing.
+    """
+
+    def __init__(self, after_us: dict[int, int]) -> None:
+        self._after_us = after_us
         self._heap: list[tuple[int, int, Pane]] = []
         self._count = 0
 
-    def put(self, pane: Pane, due_us: int) -> None:
-        """The pane is due then, and at no other time."""
-        pane.due_us = due_us
+    def put(self, pane: Pane) -> int:
+        """The pane is of a stage that is waited for; gives when it is due."""
+        due_us = pane.due_us = pane.end_us + self._after_us[pane.stage]
         self._count += 1
         heappush(self._heap, (due_us, self._count, pane))
+        return due_us
 
     def next(self) -> tuple[int, Pane] | None:
         """The pane that is due first, and when."""
         heap = self._heap
-        while heap and (heap[0][2].due_us != heap[0][0] or heap[0][2].stage not in self._stages):
-            heappop(heap)
-        return (heap[0][0], heap[0][2]) if heap else None
+        while heap:
+            due_us, _, pane = heap[0]
+            after_us = self._after_us.get(pane.stage)
+            if after_us is None or pane.due_us != due_us:
+                heappop(heap)
+            elif pane.end_us + after_us > due_us:
+                heappop(heap)
+                self.put(pane)
+            else:
+                return due_us, pane
+        return None
 
-    def in_order(self) -> list[Pane]:
-        """All panes, as they are due."""
-        return [pane for due_us, _, pane in sorted(self._heap) if due_us == pane.due_us and pane.stage in self._stages]
+    def waiting(self) -> list[Pane]:
+        """All panes, by their ends, starts and first rows: the order hangs on nothing but what they are."""
+        mine = (one for due_us, _, one in self._heap if due_us == one.due_us and one.stage in self._after_us)
+        return sorted(mine, key=lambda pane: (pane.stage, pane.end_us, pane.start_us, *_first_name(pane)))
 
     def pop(self) -> None:
         """Takes away what `next` gave."""
         heappop(self._heap)
+
+
+def _first_name(pane: Pane) -> list[str]:
+    return [held.name for held in pane.values()][:1]
 
 
 def instant(at_us: int) -> str:

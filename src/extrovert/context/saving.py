@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane, row_key
+from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane
 from extrovert.context.watermark import Watermark
 from extrovert.core.time import to_us
 
@@ -21,18 +21,27 @@ class _State(msgspec.Struct):
     late: int
     quarantine: dict[str, str]
     panes: msgspec.Raw
+    rowless: dict[str, int] = {}
+    """The ends of windows that are not held any more, and whose rows do not tell, since they could not be made."""
 
 
 def saved(state: WindowState) -> bytes:
-    """The held windows, pane by pane in the order of their deadlines: (start, end, stage, windows)."""
+    """The held windows, pane by pane in the order of their ends: (start, end, stage, windows)."""
     panes = [
         (pane.start_us, pane.end_us, pane.stage, [(held.key, held.filled, held.cell) for held in pane.values()])
         for deadlines in (state.opened, state.ended)
-        for pane in deadlines.in_order()
+        for pane in deadlines.waiting()
         if pane.stage != FORGOTTEN
     ]
     encode = msgspec.json.encode
-    return encode(_State(state.mark, state.late, state.quarantine, msgspec.Raw(encode(panes))))
+    return encode(_State(state.mark, state.late, state.quarantine, msgspec.Raw(encode(panes)), _rowless(state)))
+
+
+def _rowless(state: WindowState) -> dict[str, int]:
+    if not state.quarantine:
+        return {}
+    forgotten = (pane for pane in state.ended.waiting() if pane.stage == FORGOTTEN)
+    return {name: pane.end_us for pane in forgotten for name in pane.names if name in state.quarantine}
 
 
 def restore(state: WindowState, saved: bytes) -> None:
@@ -46,7 +55,7 @@ def restore(state: WindowState, saved: bytes) -> None:
     for start_us, end_us, stage, windows in msgspec.json.decode(found.panes, type=panes):
         pane = Pane(start_us, end_us, stage)
         for key, filled, cell in windows:
-            name = row_key(key, start_us)
+            name = pane.name_of(key)
             pane[key] = Held(key, name, pane, list(cell), filled=filled)
             held_names.add(name)
         state.assigner.restore(pane)
@@ -54,18 +63,21 @@ def restore(state: WindowState, saved: bytes) -> None:
             state.watch(pane)
         else:
             state.closed_held += stage == CLOSED
-            state.end(pane, pane.end_us + declared.lateness_us)
-    _restore_forgotten(state, held_names)
+            state.end(pane)
+    _restore_forgotten(state, held_names, found.rowless)
     if state.mark.alarm_us is not None:
         state.context.wake_at(state.mark.alarm_us, declared.name)
 
 
-def _restore_forgotten(state: WindowState, held: set[str]) -> None:
+def _restore_forgotten(state: WindowState, held: set[str], rowless: dict[str, int]) -> None:
     panes: dict[int, Pane] = {}
-    for name, row in state.table.rows.items():
-        if name not in held:
-            end_us = to_us(row.ends_at)
-            pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
-            pane.names.append(name)
-    for end_us, pane in panes.items():
-        state.end(pane, end_us + state.declared.keep_us)
+    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items()}
+    until_us = state.mark.reached_us - state.declared.lateness_us
+    others = {name for name in held & ends.keys() if ends[name] <= until_us} - state.quarantine.keys()
+    held = held - others  # their rows are those of earlier windows
+    ends = {name: end_us for name, end_us in ends.items() if name not in held}
+    for name, end_us in (ends | rowless).items():
+        pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
+        pane.names.append(name)
+    for pane in panes.values():
+        state.end(pane)

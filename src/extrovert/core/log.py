@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.admitted import Admitted, Unanswered
+from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.record import Record
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "Failed",
     "GuardNote",
     "Intent",
+    "Invalidated",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "RowCorrected",
     "Unanswered",
     "UndoIntent",
     "Usage",
@@ -105,7 +109,9 @@ class Passed(_Part, tag="passed", tag_field="kind"):
 class Wake(_Part):
     """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
 
-    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen.
+    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen,
+    and `saw` the value itself, where the agent's next turn is told it. `hops` decisions, one after the other, have led
+    to it since something came from outside; `via` are the agents of the last of them.
     """
 
     on: str
@@ -113,6 +119,9 @@ class Wake(_Part):
     at_us: int
     events: list[int] = []
     digest: str = ""
+    saw: msgspec.Raw = msgspec.Raw(b"null")
+    hops: int = 0
+    via: list[str] = []
 
 
 class AskSent(_Part):
@@ -152,39 +161,6 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     wake: Wake | None = None
     emits: list[Emit] = []
     positions: list[tuple[str, int]] = []
-
-
-class Admitted(_Part, tag="admitted", tag_field="kind"):
-    """An ask that has limits is sent: this is durable before its request leaves.
-
-    `model` answers it; where that is a fallback, `why` says why. It counts in `accounts` (`model:NAME`, `agent:NAME`)
-    with the most that it can take, `tokens` and `cost_nano_usd`, until it is known what it took. `waited_for` names the
-    limit that it waited for last.
-    """
-
-    turn: str
-    hash: str
-    occurrence: int
-    model: str
-    accounts: list[str]
-    tokens: int = 0
-    cost_nano_usd: int = 0
-    why: str = ""
-    waited_for: str = ""
-
-
-class Unanswered(_Part, tag="unanswered", tag_field="kind"):
-    """An ask that was admitted ended with an error: it is `free` where nothing was charged for it, for sure.
-
-    It counts for the breaker of its model where it `breaks`; until `until_us` the model wants not to be asked.
-    """
-
-    turn: str
-    hash: str
-    occurrence: int
-    free: bool = False
-    breaks: bool = False
-    until_us: int | None = None
 
 
 class Usage(_Part):
@@ -271,6 +247,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
+    One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
     turn: str
@@ -292,10 +269,17 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     guarded: bool = False
     guards: list[GuardNote] = []
     undoes: list[str] = []
+    shadow: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How its turn ended, in a word."""
+        return "shadow" if self.shadow else "decided"
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended,
+    cycle (agents woke each other without end) or failed."""
 
     turn: str
     agent: str
@@ -365,8 +349,22 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-_OfTurns = Attempted | Admitted | Answered | Unanswered | Decided | Ended | Failed
-Body = Events | Dead | Retried | Passed | Embedded | EffectStep | _OfTurns
+Body = (
+    Events
+    | Dead
+    | Retried
+    | Passed
+    | Attempted
+    | Admitted
+    | Answered
+    | Unanswered
+    | Decided
+    | Ended
+    | Failed
+    | EffectStep
+    | Embedded
+    | Invalidated
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

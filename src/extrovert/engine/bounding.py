@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -15,6 +15,8 @@ from extrovert.turns.waits import Approval, ApprovalAsked
 
 __all__ = ["Bounds", "deadline_us", "hold_asked", "said_of_hold"]
 
+FEW = 64
+
 
 class Bounds:
     """The deadlines of the running turns of one shard, and the number of times that they may be run again."""
@@ -23,10 +25,19 @@ class Bounds:
         self.shard = shard
         self._due: list[tuple[int, str]] = []
 
+    @property
+    def any(self) -> bool:
+        """Whether a turn has a deadline."""
+        return bool(self._due)
+
     def begin(self, turn: Running) -> None:
         """A turn begins, or is let go on: from now on its deadline counts."""
         due_us = deadline_us(turn)
         if due_us is not None and _free(turn):
+            running = self.shard.fold.running
+            if len(self._due) > 2 * len(running) + FEW:  # most of these turns have ended
+                self._due = [due for due in self._due if due[1] in running]
+                heapify(self._due)
             heappush(self._due, (due_us, turn.id))
 
     def late(self, turn: Running) -> bool:

@@ -60,9 +60,9 @@ class Inflow:
 
     def heard_us(self, now_us: int) -> int:
         """When the source that was silent longest was last heard: an answer that there is nothing counts."""
-        if self.clock.virtual:
+        if self.clock.virtual or not self._reading:
             return now_us
-        return min((self._heard_us[name] for name in self._reading), default=now_us)
+        return min([self._heard_us[name] for name in self._reading])
 
     def heard(self) -> dict[str, int]:
         """When each live source was last heard."""

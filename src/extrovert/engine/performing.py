@@ -15,7 +15,7 @@ from extrovert.turns.declare import Effect
 from extrovert.turns.guards import Guard, written
 from extrovert.turns.outbox import Pending
 
-__all__ = ["Performing"]
+__all__ = ["CRASHED", "Performing"]
 
 CRASHED = "the engine stopped meanwhile"
 
@@ -54,6 +54,20 @@ class Performing:
             return False
         pending = self._outbox.pending
         return not any(key in pending and not pending[key].looks for _, key in self._retries)
+
+    @property
+    def still(self) -> bool:
+        """Whether there is nothing to mark, to perform or to look up, now or later."""
+        return not (
+            self.shard.fold.intents
+            or self._intended
+            or self._marked
+            or self._retries
+            or self._to_look_up
+            or self._outbox.unwinding
+            or self._outbox.freed
+            or not self._gates.empty
+        )
 
     def take_intents(self) -> None:
         """Takes up what decisions have intended since the last call."""

@@ -15,8 +15,10 @@ from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
 from extrovert.core.time import from_us
 from extrovert.engine.approving import decide, pending_approvals
+from extrovert.engine.candidates import named
 from extrovert.engine.loop import Engine
 from extrovert.engine.settling import settle
+from extrovert.engine.why_not import why_not
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
@@ -51,6 +53,7 @@ from extrovert.surfaces.protocol import (
     Take,
     Taken,
     ViewInfo,
+    WhyNot,
 )
 from extrovert.surfaces.retrying import retry
 from extrovert.turns.outbox import Outbox
@@ -113,6 +116,10 @@ def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
             return _pages(engine, names)
         case Inspect():
             return [gauge(engine)]
+        case WhyNot(agent, key):
+            declared = named(engine.declared, agent)
+            now_us, acting = engine.clock.now_us(), engine.settings.acting
+            return [why_not(engine.shard.fold, declared, key, now_us, acting=acting)]
         case ListApprovals():
             return [Approvals(pending_approvals(engine.shard.fold))]
         case _:

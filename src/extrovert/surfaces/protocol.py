@@ -14,6 +14,7 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.engine.approving import PendingApproval
+from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
 from extrovert.turns.waits import Approval
@@ -52,6 +53,7 @@ __all__ = [
     "Taken",
     "ViewInfo",
     "Welcome",
+    "WhyNot",
     "reply_of",
     "request_of",
 ]
@@ -121,6 +123,13 @@ class Decide(Record, tag="decide"):
 
     name: str
     answer: Approval
+
+
+class WhyNot(Record, tag="why_not"):
+    """Why has an agent no turn about a key? `key` is text, also where the keys are numbers."""
+
+    agent: str
+    key: str
 
 
 class ListEffects(Record, tag="list_effects"):
@@ -286,6 +295,7 @@ Request = (
     | Decide
     | ListEffects
     | Settle
+    | WhyNot
 )
 Reply = (
     Welcome
@@ -301,6 +311,7 @@ Reply = (
     | Approvals
     | Effects
     | SettledAs
+    | Because
     | Refused
 )
 

@@ -24,6 +24,7 @@ from extrovert.core.log import (
     Events,
     Failed,
     Intent,
+    Invalidated,
     Passed,
     ReadNote,
     Retried,
@@ -34,6 +35,7 @@ from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.attempts import Asked, Attempt, admit, answer, cancel
+from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
 
@@ -96,7 +98,8 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, shadow (nothing of what was decided was done),
+    gone, dropped, contended, cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
@@ -126,6 +129,7 @@ class Story(Record):
     guarded: bool = False
     guards: list[str] = []
     undoes: list[str] = []
+    invalidated: list[Corrected] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -174,7 +178,7 @@ class _Teller:
             id=body.turn,
             agent=body.agent,
             key=body.key,
-            outcome="decided" if isinstance(body, Decided) else body.outcome,
+            outcome=body.outcome,
             offset=self.ended.offset,
             at=from_us(at_us),
             took_ms=(at_us - wake.at_us) / 1000,
@@ -197,6 +201,7 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
+            invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
     # ---- entries
@@ -225,11 +230,16 @@ class _Teller:
             by = f"dead letter {body.letter}, taken up again"
         elif isinstance(body, Embedded):
             by = f"vectors for search `{body.search}`"
+        elif isinstance(body, Invalidated):
+            by = f"decision `{body.turn}` was invalidated"
         elif isinstance(body, EffectStep):
             by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
         elif isinstance(body, Passed):
             by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
+
+    def _by(self, offset: int) -> str:
+        return change.by if (change := self._change(offset)) else ""
 
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:
         """The change that made the wake due, and the turn that had to end before."""
@@ -307,6 +317,8 @@ class _Teller:
         An effect that has settled may be undone much later, where it can be; else the search ends with the last end.
         """
         acts = [_intended(body.turn, intent) for intent in body.effects]
+        if body.shadow:
+            return [act.but(state="shadowed") for act in acts]
         found = {act.key: act for act in acts}
         open_ones = {act.key for act in acts}
         wanted = b'"key":' + msgspec.json.encode(f"{body.turn}/")[:-1]

@@ -10,6 +10,8 @@ from math import ceil, exp, log
 from statistics import NormalDist
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
 
+import msgspec
+
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
@@ -49,6 +51,7 @@ class AgentOptions(TypedDict, total=False):
     max_tries: int
     retry_after: timedelta
     limits: Limits
+    shadow: bool
 
 
 class Price(Record):
@@ -220,7 +223,8 @@ class Agent(Generic[T]):
     """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
-    accept None: it is then not woken by what went away.
+    accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
+    where the function takes that too. What a `shadow` decides is kept, and not done.
     """
 
     def __init__(
@@ -245,12 +249,15 @@ class Agent(Generic[T]):
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        shadow: bool = False,
         prompted: bool = False,
         parameters: str = "",
         limits: Limits | None = None,
+        old: msgspec.json.Decoder[Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
+        self.old = old
         self.source = source
         self.on = on
         self.declines_none = declines_none
@@ -268,7 +275,21 @@ class Agent(Generic[T]):
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
+        self.shadow = shadow
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
         self.limits = limits
+
+    def old_value(self, raw: bytes | None) -> Any:
+        """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""
+        if self.old is None or raw is None:
+            return None
+        try:
+            return self.old.decode(raw)
+        except msgspec.DecodeError:
+            return None  # kept by an earlier version of the app, whose values were others
+
+    def begin(self, turn: Any, value: Any) -> Coroutine[Any, Any, None]:
+        """The agent function at its start."""
+        return self.function(turn, value) if self.old is None else self.function(turn, value, turn.old)

@@ -42,7 +42,8 @@ class Turn:
     until it commits.
 
     `events` are the events that woke a turn on a stream, oldest first. `changes` names the reads because of which the
-    turn was run again, as `table/key`: a prompt may say what has changed. `id` names the turn, and later its decision.
+    turn was run again, as `table/key`: a prompt may say what has changed. `old` is what the last ended turn of this key
+    saw, where the agent takes it. `id` names the turn, and later its decision.
     """
 
     def __init__(
@@ -60,11 +61,14 @@ class Turn:
         changes: Sequence[str] = (),
         clock_us: int = 0,
         positions: Sequence[Place] = (),
+        old: Any = None,
+        known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
         self.id = identity
         self.agent = agent.name
         self.key = key
         self.events = events
+        self.old = old
         self.changes = tuple(changes)
         self.instructions = agent.instructions
         self.emitted: list[tuple[Stream[Any], Any, int | None]] = []
@@ -83,6 +87,7 @@ class Turn:
         self._answers = answers
         self._clock_us = clock_us
         self._positions = positions
+        self._known = known
         self._refusals = refusals
         self._occurrences: dict[str, int] = {}
 
@@ -129,6 +134,8 @@ class Turn:
         `until`, the answer is `otherwise`.
         """
         asked = ApprovalAsked(Raw(canonical(what)), who, None if until is None else to_us(until), otherwise)
+        if self._agent.shadow:
+            asked = asked.but(until_us=0, otherwise=True)  # nobody is asked, and it goes on as if that were granted
         return await Asking(self, Request("approval", "person", asked, Approval))
 
     @overload
@@ -237,8 +244,15 @@ class Turn:
     def undo(self, decision: str) -> None:
         """When this turn commits, the effects of the decision of this id are taken back, the latest first.
 
-        Those that are not performed yet are withdrawn; those in flight are undone when they have settled.
+        Those that are not performed yet are withdrawn; those in flight are undone when they have settled. Raises
+        `TurnError` where nothing is known of such a decision that could be taken back.
         """
+        if not self._known(decision):
+            raise TurnError(
+                f"Agent `{self.agent}` undoes decision `{decision}`, of which nothing is known that could be taken "
+                f"back: there is none of this name, or it has intended no effect, or all have settled and have no "
+                f"undo=, or their horizon has passed. A decision's id is its `turn.id`, `agent:key@offset`."
+            )
         self.undone.append(decision)
 
     def _check_emit(self, stream: Stream[Any], event: Any) -> None:
