@@ -15,6 +15,7 @@ from extrovert import App, Limits, PermanentError, Price, TransientError, Turn
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import chance
 from extrovert.core.log import Admitted, Decided, Unanswered
+from extrovert.engine.why_not import why_not
 from extrovert.turns.request import Request
 from tests.hosts import Host, body, replayed
 from tests.picture import picture
@@ -308,3 +309,27 @@ def test_an_agents_limit_of_money_wants_a_declared_model() -> None:
 def test_errors_say_whether_something_was_charged() -> None:
     assert not PermanentError("no").free
     assert TransientError("no", free=True).free
+
+
+async def test_a_shadow_takes_nothing_from_the_limits_of_those_who_act() -> None:
+    app = Limited(limits=Limits(requests_per_minute=2))
+    shadow = app.app.agent(wakes_on=app.jobs, model=app.gpt, shadow=True)(_look)
+    host = Host(app.app, None, {"model:gpt": Told()})
+    await host.send(app.jobs, *jobs(4))
+    sent = admitted(host)
+    assert [at for at, one in sent if one.turn.startswith("work:")] == [0, 0, 60, 60]
+    assert [at for at, one in sent if one.turn.startswith(f"{shadow.name}:")] == [0, 0, 60, 60]
+
+
+async def test_why_a_turn_that_waits_for_a_limit_has_not_ended_can_be_told() -> None:
+    app, host = limited(None, limits=Limits(requests_per_minute=1))
+    host.hand_in(app.jobs, *jobs(2))
+    await host.advance(10)
+    hold = host.engine.limiting.holds.get("work")
+    found = why_not(host.fold, app.work, "j1", host.clock.now_us(), acting=True, hold=hold)
+    assert any("1 requests a minute of model:gpt, until " in because for because in found.because)
+
+
+async def _look(turn: Turn, job: Job) -> None:
+    """Asks as the live agent does."""
+    await turn.ask(job.key, output=str)

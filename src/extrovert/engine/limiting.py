@@ -37,9 +37,10 @@ class Admission(NamedTuple):
 
 
 class _Candidate(NamedTuple):
-    """What may answer: under which name, and the limits that hold for it, by account."""
+    """What may answer: under which name, in which account that counts, and the limits that hold for it, by account."""
 
     name: str
+    account: str
     model: Model | None
     limits: dict[str, Limits]
 
@@ -164,7 +165,7 @@ class Limiting:
         if not waits:
             return self._refuse(call, held[-1][1])
         for candidate, holds in waits:
-            shut.update((account, hold) for account, hold in holds if account == candidate.name)
+            shut.update((account, hold) for account, hold in holds if account == candidate.account)
         moments = [hold.until_us for _, holds in waits for _, hold in holds if hold.until_us is not None]
         self._next_us = min([*moments, *([] if self._next_us is None else [self._next_us])], default=None)
         self.holds[call.agent] = waits[0][1][0][1]
@@ -173,11 +174,11 @@ class Limiting:
     def _holds(self, candidate: _Candidate, call: Call, need: Need, shut: Mapping[str, Hold]) -> list[tuple[str, Hold]]:
         """What holds the call up at a candidate, by account."""
         ask, now_us = (call.turn, call.place), self.shard.now_us
-        if candidate.name in shut:
-            return [(candidate.name, shut[candidate.name])]
+        if candidate.account in shut:
+            return [(candidate.account, shut[candidate.account])]
         closed = self.spending.closed_to(candidate.name, now_us, ask)
         if closed is not None:
-            return [(candidate.name, closed)]
+            return [(candidate.account, closed)]
         before = self.spending.in_flight(*ask)
         found: list[tuple[str, Hold]] = []
         for account, limits in candidate.limits.items():
@@ -227,19 +228,21 @@ def _order(turn: Running, call: Call) -> _Order:
 def _chain(agent: Agent[Any], models: Mapping[str, Model]) -> list[_Candidate]:
     """What may answer an agent's asks: its model, then the fallback of that, and so on.
 
-    A policy in a model's place takes nothing, so that no limits hold for it.
+    A policy in a model's place takes nothing, so that no limits hold for it. Shadows have accounts of their own, with
+    the limits of the model over again, so that they take nothing from those who act.
     """
     own = {} if agent.limits is None else {f"agent:{agent.name}": agent.limits}
     found: list[_Candidate] = []
     name, one = agent.model, models.get(agent.model)
     while True:
         if isinstance(one, Policy):
-            found.append(_Candidate(name, None, {}))
+            found.append(_Candidate(name, name, None, {}))
             return found
+        account = f"{name} (shadows)" if agent.shadow else name
         limits = dict(own)
         if one is not None and (one.limits is not None or one.breaker is not None):
-            limits = {name: one.limits or NO_LIMITS, **own}
-        found.append(_Candidate(name, one, limits))
+            limits = {account: one.limits or NO_LIMITS, **own}
+        found.append(_Candidate(name, account, one, limits))
         if one is None or one.fallback is None:
             return found
         one = one.fallback
