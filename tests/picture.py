@@ -36,6 +36,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
         "outbox": fold.outbox.save(),
+        "spending": fold.spending.save(context.expiry.now_us),
         "corrections": [] if fold.corrections is None else fold.corrections.save(),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
@@ -97,6 +98,7 @@ def _turn(turn: Running) -> dict[str, Any]:
             "calls",
             "answers",
             "trail",
+            "admissions",
             "attempt",
             "checked_us",
             "reruns",

@@ -44,6 +44,7 @@ from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
+from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -57,6 +58,7 @@ __all__ = [
     "Arrival",
     "Backoff",
     "BeforeHistory",
+    "Breaker",
     "Change",
     "Condition",
     "Correction",
@@ -74,6 +76,7 @@ __all__ = [
     "Index",
     "InputError",
     "Intended",
+    "Limits",
     "Lines",
     "MissingExtra",
     "MissingRow",

@@ -31,6 +31,7 @@ from extrovert.turns.declare import (
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
+from extrovert.turns.limits import Breaker, Limits, check_model
 from extrovert.turns.options import check_options
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
@@ -137,7 +138,7 @@ class App(Declarations):
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Agent `{name}` must be an `async def` with the parameters (turn, value).")
-            check_options(name, options)
+            check_options(name, options, model if isinstance(model, Model) else None)
             agent: Agent[Any] = Agent(
                 name,
                 function,
@@ -266,6 +267,9 @@ class App(Declarations):
         max_tokens: int | None = None,
         timeout: timedelta = timedelta(seconds=60),
         price: Price | None = None,
+        limits: Limits | None = None,
+        fallback: Model | Policy[Any] | None = None,
+        breaker: Breaker | None = None,
     ) -> Model:
         """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
 
@@ -273,6 +277,10 @@ class App(Declarations):
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
         `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
         answers in the model's place.
+
+        `limits` are for all its asks together, and `breaker` says when it is not asked for a while. `fallback`, another
+        model or a policy, then answers in its place where the limits say so, and while the breaker is open; without
+        one, asks wait.
         """
         declared = Model(
             name,
@@ -283,7 +291,11 @@ class App(Declarations):
             max_tokens=max_tokens,
             timeout=timeout,
             price=price,
+            limits=limits,
+            fallback=fallback,
+            breaker=breaker,
         )
+        check_model(declared)
         return add(self._models, "model", name, declared)
 
     # ---- running
@@ -338,6 +350,8 @@ class App(Declarations):
         models = {f"model:{name}": model for name, model in self._models.items()}
         named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
         named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
+        fallbacks = ((model, model.fallback) for model in self._models.values() if model.fallback is not None)
+        named += [(f"Model `{model.name}` has the fallback", _named(fallback)) for model, fallback in fallbacks]
         for who, name in named:
             kind, _, rest = name.partition(":")
             if not name or name in models or (kind == "policy" and rest in self._policies):
@@ -382,6 +396,4 @@ def _old(name: str, source: str, function: Callable[..., Any]) -> Any:
 
 def _named(model: Policy[Any] | Model | str) -> str:
     """The name under which a model or policy is asked."""
-    if isinstance(model, str):
-        return model
-    return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
+    return model if isinstance(model, str) else f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"

@@ -94,15 +94,23 @@ class GuardFailed(Refuse):
 
 
 class TransientError(ExtrovertError):
-    """It may work later: tried again after `retry_after_s`, or after the usual backoff where that is None."""
+    """It may work later: tried again after `retry_after_s`, or after the usual backoff where that is None.
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    It is `free` where nothing was charged for it, for sure.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, free: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.free = free
 
 
 class PermanentError(ExtrovertError):
-    """It will never work: not tried again."""
+    """It will never work: not tried again. It is `free` where nothing was charged for it, for sure."""
+
+    def __init__(self, message: str, *, free: bool = False) -> None:
+        super().__init__(message)
+        self.free = free
 
 
 class CorruptionError(ExtrovertError):

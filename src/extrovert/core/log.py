@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.admitted import Admitted, Unanswered
 from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.record import Record
 
 __all__ = [
+    "Admitted",
     "Answered",
     "AskSent",
     "Attempted",
@@ -36,6 +38,7 @@ __all__ = [
     "ReadNote",
     "Retried",
     "RowCorrected",
+    "Unanswered",
     "UndoIntent",
     "Usage",
     "Wake",
@@ -352,7 +355,9 @@ Body = (
     | Retried
     | Passed
     | Attempted
+    | Admitted
     | Answered
+    | Unanswered
     | Decided
     | Ended
     | Failed

@@ -13,7 +13,7 @@ from extrovert.engine.shard import Shard
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.waits import Approval, ApprovalAsked
 
-__all__ = ["Bounds", "hold_asked", "said_of_hold"]
+__all__ = ["Bounds", "deadline_us", "hold_asked", "said_of_hold"]
 
 FEW = 64
 
@@ -32,18 +32,18 @@ class Bounds:
 
     def begin(self, turn: Running) -> None:
         """A turn begins, or is let go on: from now on its deadline counts."""
-        deadline_us = _deadline_us(turn)
-        if deadline_us is not None and _free(turn):
+        due_us = deadline_us(turn)
+        if due_us is not None and _free(turn):
             running = self.shard.fold.running
             if len(self._due) > 2 * len(running) + FEW:  # most of these turns have ended
                 self._due = [due for due in self._due if due[1] in running]
                 heapify(self._due)
-            heappush(self._due, (deadline_us, turn.id))
+            heappush(self._due, (due_us, turn.id))
 
     def late(self, turn: Running) -> bool:
         """Whether the turn's deadline has passed."""
-        deadline_us = _deadline_us(turn)
-        return deadline_us is not None and deadline_us <= self.shard.now_us
+        due_us = deadline_us(turn)
+        return due_us is not None and due_us <= self.shard.now_us
 
     def reached(self, turn: Running) -> bool:
         """Whether a turn that would ask anew because the world has changed has come to its bound."""
@@ -69,7 +69,8 @@ def _free(turn: Running) -> bool:
     return not turn.positions and not turn.held
 
 
-def _deadline_us(turn: Running) -> int | None:
+def deadline_us(turn: Running) -> int | None:
+    """When the turn is to have come to its end, if its agent says so."""
     if turn.agent.deadline_us is None:
         return None
     released = [answer.at_us for place, answer in turn.answers.items() if place[0] == HOLD]

@@ -22,7 +22,7 @@ class TimedAnswerer(Protocol):
 
     def takes_us(self, agent: str, key: Any, request_hash: str, occurrence: int) -> int: ...
 
-    def answer(self, request: Request) -> msgspec.Raw: ...
+    def answer(self, request: Request) -> msgspec.Raw | Reply: ...
 
 
 Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
@@ -32,7 +32,8 @@ Outcome = tuple[Call, Reply | Exception]
 class Calls:
     """The calls in flight outside the engine's time: tasks, which can be cancelled.
 
-    `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead.
+    `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead, but for
+    those that go to a policy in a model's place.
     """
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
@@ -48,18 +49,27 @@ class Calls:
         """From now on all asks of this agent go to `answerer`."""
         self._answerers[f"agent:{agent}"] = answerer
 
+    def timed(self, call: Call) -> bool:
+        """Whether `call` is answered in engine time, and not by real work."""
+        return self.due_us(call) is not None
+
     def due_us(self, call: Call) -> int | None:
         """The engine time at which `call` is answered, or None where that takes real work."""
+        begun_us = call.at_us if call.begun_us is None else call.begun_us
+        if call.error is not None:
+            return begun_us
         answerer = None if call.request.kind == "call" else self._answerer(call)
         if answerer is None or not hasattr(answerer, "takes_us"):
             return None
-        return call.at_us + answerer.takes_us(call.agent, call.key, *call.place)  # pyright: ignore
+        return begun_us + answerer.takes_us(call.agent, call.key, *call.place)  # pyright: ignore
 
     def answer(self, call: Call) -> Reply | Exception:
         """The answer of a timed answerer; what it raises is the call's error."""
+        if call.error is not None:
+            return call.error
         try:
             answer: msgspec.Raw | Reply = self._answerer(call).answer(call.request)  # pyright: ignore
-            return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore[reportUnknownArgumentType]
+            return answer if isinstance(answer, Reply) else Reply(answer)
         except Exception as error:
             return error
 
@@ -107,7 +117,10 @@ class Calls:
         return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore
 
     def _answerer(self, call: Call) -> Answerer:
-        found = self._answerers.get(f"agent:{call.agent}") or self._answerers.get(call.request.model)
+        model = call.to or call.request.model
+        ruled = model.startswith("policy:") and model != call.request.model
+        found = None if ruled else self._answerers.get(f"agent:{call.agent}")
+        found = found or self._answerers.get(model)
         if found is None:
-            raise DeclarationError(f"Agent `{call.agent}` asks `{call.request.model}`, and nothing answers for that.")
+            raise DeclarationError(f"Agent `{call.agent}` asks `{model}`, and nothing answers for that.")
         return found

@@ -56,6 +56,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             self.operators,
             strict_shards=self.strict_shards,
             outcomes=self.outcomes,
+            breakers={name: model.breaker for name, model in self.models.items() if model.breaker is not None},
             horizon_us=self.horizon_us,
         )
 

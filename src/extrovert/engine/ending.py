@@ -37,7 +37,7 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         why=why,
         reads=notes(scope.taken),
         changed=stale,
-        trail=turn.trail,
+        trail=turn.whole_trail,
         answers=[answer.offset for answer in seen.used],
         writes=writes_of(scope),
         emits=emits_of(seen),
@@ -95,7 +95,7 @@ def end(shard: Shard, turn: Running, outcome: str, cause: str) -> None:
     """Ends a turn without a decision; where somebody should know, with a dead letter."""
     agent = turn.agent
     cancel_calls(shard, turn)
-    body = Ended(turn.id, agent.name, turn.key, outcome, wake_seen(shard, turn), turn.attempt, turn.trail, cause)
+    body = Ended(turn.id, agent.name, turn.key, outcome, wake_seen(shard, turn), turn.attempt, turn.whole_trail, cause)
     about = (turn.id, agent.name, str(turn.key))
     shard.log(body, lambda offset: shard.fold.ended(body, offset, shard.now_us), about=about)
     if outcome not in SILENT:

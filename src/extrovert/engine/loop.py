@@ -25,16 +25,18 @@ from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
+from extrovert.engine.limiting import Limiting
 from extrovert.engine.lull import Lull
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
 from extrovert.engine.retention import Retention
 from extrovert.engine.schema import check_schema, keep_schema, note_beginnings
+from extrovert.engine.sending import Sending, wanted
 from extrovert.engine.settings import Settings
 from extrovert.engine.shard import Call, Options, Shard
 from extrovert.engine.snapshots import Snapshots
-from extrovert.engine.timing import Timing, end_of_wait, time_ran_out
+from extrovert.engine.timing import Timing, time_ran_out
 from extrovert.engine.turning import Turning
 from extrovert.engine.writing import Writing
 from extrovert.turns.outbox import Pending
@@ -85,6 +87,10 @@ class Engine:
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self.timing = Timing(self._wanted)
+        self.limiting = Limiting(self.shard, declared.models, self.calls.timed, self._wanted)
+        self.sending = Sending(
+            self.shard, self.calls, self.timing, self.limiting, self.writing, self._done, virtual=clock.virtual
+        )
         self._outcomes: list[Outcome] = []
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
@@ -106,6 +112,7 @@ class Engine:
         self.shard.resume(self.clock.now_us())
         if self.settings.acting:
             self.turning.recover()
+            self.limiting.recover()
             self.performing.recover()
 
     async def run(self, until: Literal["stopped", "quiet", "idle"] | int = "stopped") -> None:
@@ -256,7 +263,7 @@ class Engine:
         while True:
             self._answer_due(now_us)
             self.turning.step()
-            self._start_calls()
+            self.sending.step()
             self._effects_due(now_us)
             due_us = self.timing.next_us()
             if due_us is None or due_us > now_us:
@@ -267,6 +274,7 @@ class Engine:
         if not self.settings.acting:
             return None
         moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us(), self.timing.next_us()]
+        moments.append(self.limiting.next_us())
         if not self.performing.still and (self.clock.virtual or not self._effects_wait()):
             moments.append(self.performing.next_us())
         return earliest(moments)
@@ -285,6 +293,7 @@ class Engine:
 
     def _hand_over(self, call: Call, outcome: Reply | Exception) -> None:
         if isinstance(outcome, Exception):
+            self.limiting.failed(call, outcome)
             self.turning.ask_failed(call, outcome)
         else:
             self.turning.answered(call, outcome)
@@ -297,26 +306,7 @@ class Engine:
                 self._hand_over(call, self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
-        """Whether a call has not been cancelled, and perhaps sent anew since."""
-        turn = self.shard.fold.running.get(call.turn)
-        sent = None if turn is None else turn.calls.get(call.place)
-        return sent is not None and sent[1] == call.at_us
-
-    def _start_calls(self) -> None:
-        for turn, place in self.shard.cancelled:
-            self.calls.cancel(turn, place)
-        self.shard.cancelled.clear()
-        calls, self.shard.calls = self.shard.calls, []
-        for call in calls:
-            running = self.shard.fold.running.get(call.turn)
-            if running is None or call.place not in running.calls:
-                continue
-            waits = call.request.kind in WAITS
-            due_us = end_of_wait(call.request) if waits else self.calls.due_us(call)
-            if due_us is not None:
-                self.timing.add(due_us, call)
-            elif not waits:
-                self.calls.start(call, self._done)
+        return wanted(self.shard, call)
 
     def _done(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

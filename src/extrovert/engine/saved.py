@@ -22,6 +22,7 @@ from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import OutboxState
 from extrovert.turns.request import Answer
 from extrovert.turns.running import Running
+from extrovert.turns.spending import SpendingState
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Snapshot", "restore", "state_of"]
@@ -54,6 +55,7 @@ class _Turn(msgspec.Struct):
     changes: list[str] = []
     positions: list[tuple[str, int]] = []
     inbox: list[tuple[str, Any, list[tuple[int, msgspec.Raw]]]] = []
+    admissions: list[int] = []
 
 
 class Snapshot(msgspec.Struct):
@@ -77,6 +79,7 @@ class Snapshot(msgspec.Struct):
     agents: dict[str, str | None]
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
+    spending: SpendingState = msgspec.field(default_factory=SpendingState)
     watched: list[Watched] = []
 
 
@@ -115,6 +118,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         agents={name: _wakes(agent) for name, agent in fold.agents.items()},
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
+        spending=fold.spending.save(context.expiry.now_us),
         watched=[] if fold.corrections is None else fold.corrections.save(),
     )
     return lambda: encode(shot)
@@ -140,6 +144,7 @@ def _turn(turn: Running, raw: Any) -> _Turn:
         inbox=[
             (*address, [(offset, raw(event)) for offset, event in waiting]) for address, waiting in turn.inbox.items()
         ],
+        admissions=list(turn.admissions),
     )
 
 
@@ -175,6 +180,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
     fold.outbox.load(shot.outbox)
+    fold.spending.load(shot.spending, shot.now_us)
     if fold.corrections is not None:
         fold.corrections.load(shot.watched)
     _compare(fold, shot, changed)
@@ -250,6 +256,7 @@ def _restore_turn(fold: Fold, shot: _Turn) -> None:
     turn.calls = {(sent.hash, sent.occurrence): (sent, at_us) for sent, at_us in shot.calls}
     turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
     turn.changes, turn.positions = dict.fromkeys(shot.changes), list(shot.positions)
+    turn.admissions = shot.admissions
     fold.take_up(turn)
     for stream, key, waiting in shot.inbox:
         fold.mail.listen(turn, (stream, key))

@@ -24,7 +24,11 @@ _KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get
 
 
 class Call(msgspec.Struct, frozen=True, eq=False):
-    """An ask to be answered: `at_us` is when it was sent, also where that was before a restart."""
+    """An ask to be answered: `at_us` is when it was asked, also where that was before a restart.
+
+    Where it has limits, `begun_us` is when it was let through, and `to` who answers, if not the model that was asked;
+    or `error` says why it can never be.
+    """
 
     turn: str
     agent: str
@@ -32,6 +36,9 @@ class Call(msgspec.Struct, frozen=True, eq=False):
     place: Place
     request: Request
     at_us: int
+    to: str = ""
+    begun_us: int | None = None
+    error: Exception | None = None
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

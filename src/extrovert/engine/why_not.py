@@ -13,6 +13,7 @@ from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Place
 from extrovert.turns.running import Running
+from extrovert.turns.spending import Hold
 from extrovert.turns.waits import ApprovalAsked, Awaited, Sleep
 from extrovert.turns.wakes import WakeBook
 
@@ -30,14 +31,17 @@ class Because(Record, tag="because"):
     turn: str = ""
 
 
-def why_not(fold: Fold, agent: Agent[Any], text: str, now_us: int, *, acting: bool) -> Because:
-    """Why the agent has no turn about the key that is written as `text`. With `acting`, the engine runs turns."""
+def why_not(
+    fold: Fold, agent: Agent[Any], text: str, now_us: int, *, acting: bool, hold: Hold | None = None
+) -> Because:
+    """Why the agent has no turn about the key that is written as `text`. With `acting`, the engine runs turns; `hold`
+    is what holds up the first of the agent's asks."""
     book = fold.books[agent.name]
     key = _key(fold, agent, book, text)
     turn = next((one for one in fold.running.values() if one.agent is agent and one.key == key), None)
     rest = [] if acting else ["The app does not run; it goes on when it does: extrovert run"]
     if turn is not None:
-        return Because(agent.name, key, "running", [*_running(turn), *rest], turn.id)
+        return Because(agent.name, key, "running", [*_running(turn), *_held_up(fold, turn, hold), *rest], turn.id)
     if key in book.due:
         return Because(agent.name, key, "due", [*_due(book, key, now_us), *rest])
     return Because(agent.name, key, "idle", [_idle(fold, agent, book, key)])
@@ -70,6 +74,13 @@ def _running(turn: Running) -> Iterator[str]:
     if turn.reruns:
         latest = f", the latest of {next(reversed(turn.changes))}" if turn.changes else ""
         yield f"It has asked anew {_times(turn.reruns)} because of changes{latest}."
+
+
+def _held_up(fold: Fold, turn: Running, hold: Hold | None) -> Iterator[str]:
+    """That what a turn asks is not sent yet, because of a limit or a breaker."""
+    asks = [place for place, (sent, _) in turn.calls.items() if sent.kind == "ask"]
+    if hold is not None and any(fold.spending.in_flight(turn.id, place) is None for place in asks):
+        yield f"What it asks is not sent yet: it waits for {hold.why}{_until(hold.until_us)} (extrovert inspect)."
 
 
 def _waits(turn: Running, place: Place) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from socket import gaierror
 from typing import Any, cast
 
 import msgspec
@@ -29,6 +30,9 @@ SECRET = ("_KEY", "_TOKEN", "_SECRET")
 MIN_SECRET = 8
 """A shorter value is none, and would be found in any text."""
 
+REFUSED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429})
+"""With these a provider says that it has not begun to answer."""
+
 HINTS = {
     400: "The provider does not accept the request: check the model's name, its settings and the output type.",
     401: "Check the API key.",
@@ -41,7 +45,8 @@ class RemoteModel:
     """Answers requests by a provider's model. Cancelling a call closes its HTTP request.
 
     Raises `TransientError` for what may pass (429, 5xx, time-outs, lost connections), `PermanentError` for what will
-    not. No message has the API key, nor a body that a provider echoes it in.
+    not. The error is `free` where the provider cannot have charged for it: it was not reached, or it refused. No
+    message has the API key, nor a body that a provider echoes it in.
     """
 
     def __init__(self, declared: Model) -> None:
@@ -87,7 +92,8 @@ class RemoteModel:
         except ExtrovertError:
             raise
         except Exception as error:
-            raise PermanentError(f"Model `{self.declared.of}` cannot be reached: {self._clean(str(error))}") from None
+            told = f"Model `{self.declared.of}` cannot be reached: {self._clean(str(error))}"
+            raise PermanentError(told, free=True) from None
         return self._model
 
     def _provider(self, name: str) -> Any:
@@ -101,7 +107,8 @@ class RemoteModel:
             if not key:
                 raise PermanentError(
                     f"Model `{self.declared.name}` wants its API key in the environment variable "
-                    f"{self.declared.api_key_env}, which is not set."
+                    f"{self.declared.api_key_env}, which is not set.",
+                    free=True,
                 )
             given["api_key"] = key
         if self.declared.base_url is not None:
@@ -160,12 +167,14 @@ class RemoteModel:
         if isinstance(status, int):
             detail = self._clean(_detail(getattr(error, "body", None)))
             if status in (408, 409, 425, 429) or status >= 500:
-                return TransientError(
-                    f"{of} answered {status}{detail}", retry_after_s=getattr(error, "retry_after", None)
-                )
-            return PermanentError(f"{of} answered {status}{detail}. {HINTS.get(status, HINTS[400])}")
+                wait_s = getattr(error, "retry_after", None)
+                return TransientError(f"{of} answered {status}{detail}", retry_after_s=wait_s, free=status in REFUSED)
+            hint = HINTS.get(status, HINTS[400])
+            return PermanentError(f"{of} answered {status}{detail}. {hint}", free=status in REFUSED)
         if isinstance(error, said.UserError):
-            return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}")
+            return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}", free=True)
+        if (unreached := _unreached(error)) is not None:
+            return TransientError(f"{of} could not be reached: {self._clean(str(unreached))[:300]}", free=True)
         if isinstance(error, said.ModelTimeoutError | TimeoutError):
             return TransientError(f"{of} did not answer in {self.declared.timeout_s:g} s")
         return TransientError(f"{of} could not be read: {type(error).__name__}: {self._clean(str(error))[:300]}")
@@ -216,6 +225,13 @@ def _reached(declared: Model) -> str:
     that speak OpenAI's protocol have."""
     kind, _, rest = declared.of.partition(":")
     return f"openai-chat:{rest}" if kind == "openai" and declared.base_url is not None else declared.of
+
+
+def _unreached(error: BaseException | None) -> BaseException | None:
+    """Why there was no connection, where that is what happened: then nothing was sent."""
+    while error is not None and not isinstance(error, ConnectionRefusedError | gaierror):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _detail(body: Any) -> str:

@@ -119,7 +119,8 @@ def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
         case WhyNot(agent, key):
             declared = named(engine.declared, agent)
             now_us, acting = engine.clock.now_us(), engine.settings.acting
-            return [why_not(engine.shard.fold, declared, key, now_us, acting=acting)]
+            hold = engine.limiting.holds.get(declared.name)
+            return [why_not(engine.shard.fold, declared, key, now_us, acting=acting, hold=hold)]
         case ListApprovals():
             return [Approvals(pending_approvals(engine.shard.fold))]
         case _:

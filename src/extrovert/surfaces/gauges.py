@@ -15,6 +15,7 @@ __all__ = [
     "EngineGauge",
     "Gauges",
     "IndexGauge",
+    "LimitGauge",
     "LogGauge",
     "OperatorGauge",
     "SourceGauge",
@@ -122,6 +123,27 @@ class EffectGauge(Record):
     since: datetime
 
 
+class LimitGauge(Record):
+    """What the asks of a model or an agent take: calls in flight, requests and tokens of the last minute, money of the
+    last hour; of these, the limits that it has. `waiting` is how many asks are not sent yet, and `waits_for` what the
+    first of them waits for, until when, as far as that is known. A `breaker` is closed, open or half open.
+    """
+
+    account: str
+    calls: int
+    requests: int
+    tokens: int
+    usd: float
+    waiting: int
+    calls_limit: int | None = None
+    requests_limit: int | None = None
+    tokens_limit: int | None = None
+    usd_limit: float | None = None
+    breaker: str = ""
+    waits_for: str = ""
+    until: datetime | None = None
+
+
 class SourceGauge(Record):
     """A source: how far it was read, as it says itself, and when it was last heard (None where no engine runs)."""
 
@@ -140,5 +162,6 @@ class Gauges(Record, tag="gauges"):
     agents: list[AgentGauge]
     effects: list[EffectGauge]
     sources: list[SourceGauge]
+    limits: list[LimitGauge] = []
     due_at: datetime | None = None
     log: LogGauge | msgspec.UnsetType = msgspec.UNSET

@@ -21,6 +21,7 @@ from extrovert.surfaces.gauges import (
     EngineGauge,
     Gauges,
     IndexGauge,
+    LimitGauge,
     LogGauge,
     OperatorGauge,
     SourceGauge,
@@ -28,6 +29,7 @@ from extrovert.surfaces.gauges import (
     ViewGauge,
 )
 from extrovert.surfaces.sizing import index_bytes, table_bytes, view_bytes
+from extrovert.turns.limits import Limits
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["gauge", "gauge_log"]
@@ -49,6 +51,7 @@ def gauge(engine: Engine) -> Gauges:
         agents=[_agent(engine, book) for book in fold.books.values()],
         effects=_effects(engine),
         sources=_sources(engine),
+        limits=[_limit(engine, name, limits) for name, limits in sorted(engine.limiting.accounts.items())],
         due_at=None if next_us is None else from_us(next_us),
     )
 
@@ -154,6 +157,37 @@ def _effects(engine: Engine) -> list[EffectGauge]:
         place = one.effect, one.state
         since[place] = min(since.get(place, one.since_us), one.since_us)
     return [EffectGauge(*place, count, from_us(since[place])) for place, count in sorted(counts.items())]
+
+
+def _limit(engine: Engine, name: str, limits: Limits) -> LimitGauge:
+    fold, now_us = engine.shard.fold, max(engine.clock.now_us(), engine.shard.now_us)
+    spending = fold.spending
+    account, circuit = spending.account(name), spending.circuits.get(name)
+    account.pass_until(now_us)
+    waiting = [
+        turn.agent.name
+        for turn in fold.running.values()
+        for place, (sent, _) in turn.calls.items()
+        if sent.kind == "ask" and name in (sent.model, f"agent:{turn.agent.name}")
+        if spending.in_flight(turn.id, place) is None
+    ]
+    hold = next((held for agent in waiting if (held := engine.limiting.holds.get(agent)) is not None), None)
+    usd_limit = limits.nano_usd_per_hour
+    return LimitGauge(
+        account=name,
+        calls=account.calls,
+        requests=len(account.minute),
+        tokens=account.tokens,
+        usd=account.nano_usd / 1e9,
+        waiting=len(waiting),
+        calls_limit=limits.calls,
+        requests_limit=limits.requests_per_minute,
+        tokens_limit=limits.tokens_per_minute,
+        usd_limit=None if usd_limit is None else usd_limit / 1e9,
+        breaker="" if circuit is None else circuit.state(now_us),
+        waits_for="" if hold is None else hold.why,
+        until=None if hold is None or hold.until_us is None else from_us(hold.until_us),
+    )
 
 
 def _sources(engine: Engine) -> list[SourceGauge]:

@@ -29,7 +29,7 @@ def inspect(app: AppOption = None, data: DataOption = None, as_json: JsonOption 
     Quarantined keys are those for which a view raised; `extrovert tables VIEW` says why. The watermark of a window is
     the event time up to which it takes its stream to be complete; late is what came after its windows were over.
 
-    With --json, one object: engine, log, tables, views, operators, agents, effects and sources, sizes in bytes.
+    With --json, one object: engine, log, tables, views, operators, agents, limits, effects and sources, sizes in bytes.
 
     Examples:
       extrovert inspect
@@ -136,7 +136,7 @@ def _show_operators(out: Console, found: Gauges) -> None:
 
 
 def _show_work(out: Console, found: Gauges) -> None:
-    from extrovert.surfaces.printing import columns
+    from extrovert.surfaces.printing import columns, moment
 
     if found.agents:
         heads = ("agent", "wakes on", "due", "oldest due", "running", "asking", "retrying", "resting")
@@ -151,6 +151,23 @@ def _show_work(out: Console, found: Gauges) -> None:
             for agent in found.agents
         ]
         _section(out, columns(heads, agents, right=heads[2:]))
+    if found.limits:
+        heads = ("limits of", "calls", "requests/min", "tokens/min", "USD/hour", "waiting", "for", "until", "breaker")
+        limits = [
+            (
+                one.account,
+                _of(one.calls, one.calls_limit),
+                _of(one.requests, one.requests_limit),
+                _of(one.tokens, one.tokens_limit),
+                _of(one.usd, one.usd_limit),
+                f"{one.waiting:,}",
+                one.waits_for,
+                "" if one.until is None else moment(one.until),
+                one.breaker,
+            )
+            for one in found.limits
+        ]
+        _section(out, columns(heads, limits, right=heads[1:6]))
     if found.effects:
         heads = ("effect", "state", "pending", "oldest")
         effects = [(one.effect, one.state, f"{one.pending:,}", _ago(found, one.since)) for one in found.effects]
@@ -174,6 +191,11 @@ def _ago(found: Gauges, at: datetime | None) -> str:
     from extrovert.surfaces.printing import span
 
     return "" if at is None else f"{span(max(0, _since_us(found, at)))} ago"
+
+
+def _of(count: float, limit: float | None) -> str:
+    """How much of a limit is taken."""
+    return f"{count:,.6g}" if limit is None else f"{count:,.6g} of {limit:,.6g}"
 
 
 def _until(found: Gauges, at: datetime | None) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from extrovert.core.errors import ExtrovertError
 from extrovert.core.log import (
+    Admitted,
     Answered,
     Attempted,
     Body,
@@ -33,11 +34,12 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
+from extrovert.surfaces.attempts import Asked, Attempt, admit, answer, cancel
 from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
 
-__all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
+__all__ = ["Act", "Change", "Read", "Step", "Story", "find", "tell"]
 
 VERSIONED = frozenset({"row", "as_of", "index", "range", "search", "view", "table"})
 MANY = 1_000
@@ -64,42 +66,6 @@ class Read(Record):
     version: Any
     age_ms: float | None = None
     change: Change | None = None
-
-
-class Asked(Record):
-    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more.
-
-    `kind` is ask, call, or that of a wait: sleep, next or approval.
-    """
-
-    hash: str
-    model: str
-    about: msgspec.Raw
-    sent_at: datetime
-    kind: str = "ask"
-    answer: msgspec.Raw | None = None
-    thought_ms: float | None = None
-    used: bool = False
-    cancelled: bool = False
-
-
-class Attempt(Record):
-    """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
-
-    `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
-    it found, in a run that a change made necessary; `failed` is what it raised.
-    """
-
-    number: int
-    at: datetime
-    why: str
-    changed: list[str] = []
-    asked: list[Asked] = []
-    joined: list[str] = []
-    refused: list[str] = []
-    saved: int = 0
-    failed: str = ""
-    retry_at: datetime | None = None
 
 
 class Step(Record):
@@ -322,7 +288,7 @@ class _Teller:
         at = from_us(entry.at_us)
         if isinstance(body, Attempted):
             asked = [Asked(sent.hash, sent.model, sent.request, at, sent.kind) for sent in body.asks]
-            attempts[:] = [_cancelled(attempt, body.cancelled) for attempt in attempts]
+            cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(
                     body.attempt,
@@ -337,7 +303,9 @@ class _Teller:
             )
         elif isinstance(body, Answered):
             used = isinstance(self.body, Decided) and entry.offset in self.body.answers
-            _answer(attempts, body, at, used)
+            answer(attempts, body, at, used)
+        elif isinstance(body, Admitted):
+            admit(attempts, body, at)
         elif isinstance(body, Failed):
             attempts.append(Attempt(body.attempt, at, "failed", failed=body.cause, retry_at=from_us(body.retry_at_us)))
 
@@ -382,19 +350,3 @@ def _moved(act: Act, move: EffectMoved, at: datetime) -> Act:
     retry_at = None if move.retry_at_us is None else from_us(move.retry_at_us)
     step = Step(at, move.state, move.outcome, move.error, retry_at, of=move.of, by=move.by)
     return act.but(state=move.state, steps=[*act.steps, step])
-
-
-def _cancelled(attempt: Attempt, hashes: list[str]) -> Attempt:
-    return attempt.but(asked=[ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked])
-
-
-def _answer(attempts: list[Attempt], answered: Answered, at: datetime, used: bool) -> None:
-    """Gives an answer to the latest ask that it belongs to."""
-    for number in reversed(range(len(attempts))):
-        asked = attempts[number].asked
-        for place, ask in enumerate(asked):
-            if ask.hash == answered.hash and ask.answer is None:
-                thought_ms = (at - ask.sent_at).total_seconds() * 1000
-                given = ask.but(answer=answered.answer, thought_ms=thought_ms, used=used)
-                attempts[number] = attempts[number].but(asked=[*asked[:place], given, *asked[place + 1 :]])
-                return

@@ -8,8 +8,9 @@ import msgspec
 from rich.text import Text
 
 from extrovert.core.log import is_null
+from extrovert.surfaces.attempts import Asked, Attempt
 from extrovert.surfaces.printing import columns, moment, plain, short, span
-from extrovert.surfaces.story import Act, Asked, Attempt, Change, Read, Story
+from extrovert.surfaces.story import Act, Change, Read, Story
 from extrovert.turns.outbox import UNDO
 from extrovert.turns.running import WAITS
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
@@ -198,6 +199,12 @@ def _attempt(out: Console, attempt: Attempt) -> None:
 
 def _ask(out: Console, ask: Asked) -> None:
     out.print(f"       {_asked(ask)}", soft_wrap=True)
+    if ask.waited_for:
+        waited = span((ask.waited_ms or 0) * 1000)
+        out.print(f"       waited {waited} for {plain(ask.waited_for)}", soft_wrap=True)
+    if ask.fallback:
+        why = plain(ask.fallback_why)
+        out.print(f"       {plain(ask.fallback)} was asked in its place, because of {why}", soft_wrap=True)
     if ask.answer is not None:
         after = "" if ask.thought_ms is None else f" after {span(ask.thought_ms * 1000)}"
         unused = "" if ask.used else " (not used in the end)"

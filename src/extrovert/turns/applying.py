@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from extrovert.core.log import (
+    Admitted,
     Answered,
     Attempted,
     Body,
@@ -18,6 +19,7 @@ from extrovert.core.log import (
     Invalidated,
     Passed,
     Retried,
+    Unanswered,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +37,12 @@ def apply(fold: Fold, body: Body, records: list[Any], offset: int, at_us: int) -
             fold.decided(body, offset, at_us)
         case Attempted():
             fold.attempted(body, offset, at_us)
+        case Admitted():
+            fold.admitted(body, offset, at_us)
         case Answered():
             fold.answered(body, offset, at_us)
+        case Unanswered():
+            fold.spending.unanswered(body, at_us)
         case EffectStep():
             fold.stepped(body, offset, at_us)
         case Ended():

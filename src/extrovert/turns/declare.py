@@ -15,6 +15,7 @@ import msgspec
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
+from extrovert.turns.limits import Breaker, Limits
 
 __all__ = [
     "Agent",
@@ -49,6 +50,7 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+    limits: Limits
     shadow: bool
 
 
@@ -68,7 +70,8 @@ class Price(Record):
 class Model:
     """A model under a name of the app's own. Made by `App.model`.
 
-    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`.
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`. `fallback` is the model or policy
+    that answers in its place where it may not be asked.
     """
 
     def __init__(
@@ -82,6 +85,9 @@ class Model:
         max_tokens: int | None = None,
         timeout: timedelta = timedelta(seconds=60),
         price: Price | None = None,
+        limits: Limits | None = None,
+        fallback: Model | Policy[Any] | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.name = name
         self.of = of
@@ -91,11 +97,19 @@ class Model:
         self.max_tokens = max_tokens
         self.timeout_s = timeout.total_seconds()
         self.price = price
+        self.limits = limits
+        self.fallback = fallback
+        self.breaker = breaker
+
+    @property
+    def remote(self) -> bool:
+        """Whether what answers is a model, and no policy."""
+        return not self.of.startswith("policy:")
 
     @property
     def prompted(self) -> bool:
-        """Whether what answers is a model, and no policy."""
-        return not self.of.startswith("policy:")
+        """Whether what answers, or may answer in its place, is to be told the agent's instructions."""
+        return self.remote or (isinstance(self.fallback, Model) and self.fallback.prompted)
 
     @property
     def parameters(self) -> str:
@@ -238,6 +252,7 @@ class Agent(Generic[T]):
         shadow: bool = False,
         prompted: bool = False,
         parameters: str = "",
+        limits: Limits | None = None,
         old: msgspec.json.Decoder[Any] | None = None,
     ) -> None:
         self.name = name
@@ -264,6 +279,7 @@ class Agent(Generic[T]):
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
+        self.limits = limits
 
     def old_value(self, raw: bytes | None) -> Any:
         """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""

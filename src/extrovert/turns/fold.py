@@ -18,6 +18,7 @@ from extrovert.context.table import Table
 from extrovert.context.view import View
 from extrovert.core.errors import CorruptionError
 from extrovert.core.log import (
+    Admitted,
     Answered,
     Attempted,
     Decided,
@@ -41,18 +42,20 @@ from extrovert.turns.corrections import Corrections
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
 from extrovert.turns.invalidated import INVALIDATIONS, told
+from extrovert.turns.limits import Breaker
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.outcome import outcome_of
 from extrovert.turns.request import Answer
 from extrovert.turns.running import HOLD, Running
+from extrovert.turns.spending import Spending
 from extrovert.turns.wakes import WakeBook
 
 __all__ = ["Fold"]
 
 
 class Fold:
-    """Tables, views, wakes, running turns, the outbox and the sources' positions.
+    """Tables, views, wakes, running turns, what their asks spend, the outbox and the sources' positions.
 
     `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
     offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
@@ -70,6 +73,7 @@ class Fold:
         *,
         strict_shards: bool = False,
         outcomes: Mapping[str, str] | None = None,
+        breakers: Mapping[str, Breaker] | None = None,
         horizon_us: int | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
@@ -81,6 +85,7 @@ class Fold:
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self.spending = Spending(breakers)
         self.corrections = None if horizon_us is None else Corrections(self.context, horizon_us, self.chain)
         self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
@@ -208,9 +213,15 @@ class Fold:
             turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
+        self.spending.left(turn.id, turn.calls, at_us)
         self._parks_or_not(turn)
         self.chain.follows(body.agent, turn.wake)
         return self._emitted(body.emits, offset, at_us)
+
+    def admitted(self, body: Admitted, offset: int, at_us: int) -> None:
+        """An ask is sent, and takes of the limits of its accounts."""
+        self.running[body.turn].admissions.append(offset)
+        self.spending.admitted(body, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
         turn = self.running[body.turn]
@@ -220,6 +231,7 @@ class Fold:
             del turn.inbox[address_of(sent)][0]
         if body.hash == HOLD:
             turn.reruns = 0
+        self.spending.answered(turn.id, place, body.usage, at_us)
         if sent is not None and sent.kind in ("sleep", "approval"):
             turn.wake = outside(turn.wake)
         turn.answers[place] = Answer(offset, at_us, body.answer)
@@ -232,6 +244,7 @@ class Fold:
         turn.failures += 1
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
+        self.spending.left(turn.id, (), at_us)
         turn.trail.append(offset)
         self._parks_or_not(turn)
 
@@ -374,6 +387,7 @@ class Fold:
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
         self.mail.forget(turn)
+        self.spending.left(turn.id, (), at_us)
         book = self.books[turn.agent.name]
         book.end(turn.key, wake, at_us)
         if turn.agent.source != "stream":

@@ -7,13 +7,16 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from extrovert.core.errors import DeclarationError
-from extrovert.turns.declare import OnConflict
+from extrovert.turns.declare import Model, OnConflict
+from extrovert.turns.limits import check_agent
 
 __all__ = ["check_options"]
 
 
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raises `DeclarationError` for options that do not go together."""
+def check_options(name: str, options: Mapping[str, Any], model: Model | None) -> None:
+    """Raises `DeclarationError` for options that do not go together, or not with the `model` where that is declared."""
+    if "limits" in options:
+        check_agent(name, options["limits"], model)
     if "max_wait" in options and "quiet" not in options:
         raise DeclarationError(
             f"Agent `{name}`: max_wait= is the longest that quiet= may hold a turn up; give quiet= too."

@@ -30,10 +30,12 @@ class Running:
     flight in an earlier life, and nobody answers them; `answers` what was remembered; `reads` what the latest attempt
     read (watched while it waits), `asked` the places of what it asked, in order; `changes` the names of all that
     changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. `suspended` is the attempt itself where agents run unvalidated.
+    `positions` of its answers. `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
+    `suspended` is the attempt itself where agents run unvalidated.
     """
 
     __slots__ = (
+        "admissions",
         "agent",
         "answers",
         "asked",
@@ -78,6 +80,7 @@ class Running:
         self.answers: dict[Place, Answer] = {}
         self.reads: ReadSet = {}
         self.trail: list[int] = []
+        self.admissions: list[int] = []
         self.attempt = 0
         self.checked_us = started_us
         self.reruns = 0
@@ -89,6 +92,11 @@ class Running:
     @property
     def order(self) -> tuple[Any, ...]:
         return (1, self.agent.name, self.key)
+
+    @property
+    def whole_trail(self) -> list[int]:
+        """The offsets of all its entries."""
+        return sorted((*self.trail, *self.admissions)) if self.admissions else self.trail
 
     @property
     def parks(self) -> bool:
