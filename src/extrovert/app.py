@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, get_args, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, cast, get_args, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
@@ -21,6 +21,7 @@ from extrovert.core.time import span_us
 from extrovert.turns.declare import (
     Agent,
     AgentOptions,
+    Asks,
     Backoff,
     Effect,
     Model,
@@ -31,6 +32,7 @@ from extrovert.turns.declare import (
 )
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
+from extrovert.turns.heard import check_heard
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -114,6 +116,10 @@ class App(Declarations):
         call in flight ends, its answer is taken for whatever is asked now, and what comes of that is committed if its
         guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
         time after twice the wait, from `retry_after`, a second), goes to the dead letters.
+
+        With `fresh_within` the sources of all that a turn reads must have been heard within that time when it asks and
+        when it commits. Else it does as `stale` says: it waits until they are heard ("wait"), it ends ("refuse"), or a
+        policy or model given there answers in the place of its own.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -134,7 +140,7 @@ class App(Declarations):
                 model=_named(model) if model else "",
                 prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
                 parameters=model.parameters if isinstance(model, Model) else "",
-                **options,
+                **_when_stale(name, options),
             )
             return add(self._agents, "agent", name, agent)
 
@@ -270,6 +276,7 @@ class App(Declarations):
         from extrovert.models.policy import PolicyModel
         from extrovert.models.remote import RemoteModel
 
+        check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         models = self._known_models()
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
         for agent in self._agents.values():
@@ -308,6 +315,7 @@ class App(Declarations):
         """All models that agents name, by the name under which they are asked."""
         models = {f"model:{name}": model for name, model in self._models.items()}
         named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
+        named += [(f"Agent `{one.name}` falls back on", one.falls_back_on.model) for one in self._agents.values()]
         named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
         for who, name in named:
             kind, _, rest = name.partition(":")
@@ -349,6 +357,21 @@ def _named(model: Policy[Any] | Model | str) -> str:
     return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
 
 
+def _when_stale(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with what `stale=` says in the agent's terms."""
+    stale = options.get("stale", "wait")
+    if stale in ("wait", "refuse"):
+        return dict(options)
+    if not isinstance(stale, Policy | Model):
+        raise DeclarationError(
+            f'Agent `{name}`: stale= is "wait", "refuse", or a policy or model that answers instead.'
+        )
+    model = cast("Policy[Any] | Model", stale)
+    prompted, parameters = (model.prompted, model.parameters) if isinstance(model, Model) else (False, "")
+    falls_back_on = Asks(_named(model), prompted, parameters)
+    return {**options, "stale": "fallback", "falls_back_on": falls_back_on}
+
+
 def _check_options(name: str, options: Mapping[str, Any]) -> None:
     """Raises `DeclarationError` for options that do not go together."""
     if "max_wait" in options and "quiet" not in options:
@@ -358,6 +381,6 @@ def _check_options(name: str, options: Mapping[str, Any]) -> None:
     conflicts = get_args(OnConflict)
     if options.get("on_conflict", "contended") not in conflicts:
         raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
-    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
+    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after", "fresh_within"):
         if option in options and options[option] < timedelta(0):
             raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

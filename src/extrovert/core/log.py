@@ -28,6 +28,7 @@ __all__ = [
     "Events",
     "Failed",
     "GuardNote",
+    "Heard",
     "Intent",
     "Passed",
     "Position",
@@ -61,6 +62,15 @@ class Events(_Part, tag="events", tag_field="kind"):
     source: str = ""
     position: Position = None
     keys: list[Any] | None = None
+
+
+class Heard(_Part, tag="heard", tag_field="kind"):
+    """Sources were heard that had nothing new: by stream, the latest engine time up to which that is known.
+
+    It is logged where somebody depends on how fresh what came of them is, and no more often than that takes.
+    """
+
+    heard: dict[str, int]
 
 
 class Dead(_Part, tag="dead", tag_field="kind"):
@@ -134,6 +144,9 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     `emits` are the events that go out with asks for a reply; they take the offsets after the entry's own, in order.
     With `positions` the turn is guarded from here on: what it asks first has the answer of the first of these places,
     and so on, whatever it asks.
+
+    With `silent` it is held: what it read hangs on these streams, whose sources were last heard longer ago than its
+    agent allows, and nothing is asked before they are heard again.
     """
 
     turn: str
@@ -150,6 +163,7 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     wake: Wake | None = None
     emits: list[Emit] = []
     positions: list[tuple[str, int]] = []
+    silent: list[str] = []
 
 
 class Usage(_Part):
@@ -236,6 +250,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
+    `heard` has that for each stream with a source on which its reads hang (null: never heard); those in `silent` were
+    older than its agent allows, and its fallback answered.
     """
 
     turn: str
@@ -257,10 +273,13 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     guarded: bool = False
     guards: list[GuardNote] = []
     undoes: list[str] = []
+    heard: dict[str, int | None] = {}
+    silent: list[str] = []
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), stale (what it read was too old),
+    dropped, contended or failed."""
 
     turn: str
     agent: str
@@ -330,7 +349,9 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
     vectors: list[str]
 
 
-Body = Events | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+Body = (
+    Events | Heard | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):

@@ -46,7 +46,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
-        return Fold(
+        fold = Fold(
             self.streams,
             self.tables,
             self.views,
@@ -55,6 +55,10 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             strict_shards=self.strict_shards,
             outcomes=self.outcomes,
         )
+        for source in self.sources:
+            if stream := getattr(source, "stream", ""):
+                fold.context.freshness.state(stream).must = True
+        return fold
 
     def fingerprints(self) -> dict[str, str]:
         """By part of the app, what changes when that part of a fold by an earlier version would not be the same now."""

@@ -21,7 +21,7 @@ __all__ = ["commit", "end", "fail", "log_emitting"]
 
 Apply = Callable[[int], list[tuple[int, str]]]
 NONE = msgspec.Raw(b"null")
-SILENT = frozenset({"gone", "dropped"})
+QUIET = frozenset({"gone", "dropped", "stale"})
 """Outcomes that call for nobody: they are in the ledger, and no dead letter tells of them."""
 
 
@@ -55,6 +55,8 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         guarded=bool(turn.positions),
         guards=[condition.note for condition in seen.conditions],
         undoes=seen.undone,
+        heard=shard.ages(shard.fold.context.origins.of_reads(scope.taken), shard.now_us),
+        silent=list(seen.silent),
     )
     cancel_calls(shard, turn)
     log_emitting(
@@ -103,7 +105,7 @@ def end(shard: Shard, turn: Running, outcome: str, cause: str) -> None:
     body = Ended(turn.id, agent.name, turn.key, outcome, wake_seen(shard, turn), turn.attempt, turn.trail, cause)
     about = (turn.id, agent.name, str(turn.key))
     shard.log(body, lambda offset: shard.fold.ended(body, offset, shard.now_us), about=about)
-    if outcome not in SILENT:
+    if outcome not in QUIET:
         why, events = f"{outcome}: {cause}", derived_events(shard, turn)
         shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))
 

@@ -48,8 +48,13 @@ class Inflow:
         self._nudge = nudge
         self._positions = {source.name: positions.get(source.name) for source in sources}
         self._reading = {source.name: source for source in sources}
+        self._sources: dict[str, list[str]] = {}
+        for source in sources:
+            self._sources.setdefault(source.stream, []).append(source.name)
         self._said: dict[str, str] = {}
-        self._heard_us = {source.name: clock.now_us() for source in sources}
+        self._began_us = clock.now_us()
+        self._heard_us: dict[str, int] = {}
+        self._failing: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -62,7 +67,18 @@ class Inflow:
         """When the source that was silent longest was last heard: an answer that there is nothing counts."""
         if self.clock.virtual:
             return now_us
-        return min((self._heard_us[name] for name in self._reading), default=now_us)
+        return min((self._heard_us.get(name, self._began_us) for name in self._reading), default=now_us)
+
+    def heard_on(self, stream: str, at_us: int) -> int | None:
+        """When a source of this stream was last heard, as far as that was known at `at_us`; None: not in this life.
+
+        One that is at its end has told all that there is. In virtual time one that can be read is always heard.
+        """
+        told: list[int | None] = []
+        for name in self._sources.get(stream, ()):
+            there = self.clock.virtual and name not in self._failing
+            told.append(at_us if there or name not in self._reading else self._heard_us.get(name))
+        return max((heard_us for heard_us in told if heard_us is not None), default=None)
 
     def heard(self) -> dict[str, int]:
         """When each live source was last heard."""
@@ -100,10 +116,19 @@ class Inflow:
 
     def _read(self, source: LiveSource) -> Batch | None:
         try:
-            return source.read(self._positions[source.name])
+            batch = source.read(self._positions[source.name])
         except Exception as error:
             self._say(source, error)
             return None
+        self._heard(source)
+        return batch
+
+    def _heard(self, source: LiveSource) -> None:
+        """The source could be read; if somebody waits to hear of it, it is time to look."""
+        self._heard_us[source.name] = self.clock.now_us()
+        self._failing.discard(source.name)
+        if source.stream in self.intake.shard.fold.context.freshness.missed():
+            self._nudge()
 
     async def _follow(self, source: LiveSource) -> None:
         pause_s = FIRST_PAUSE_S
@@ -116,7 +141,7 @@ class Inflow:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
-            self._heard_us[source.name] = self.clock.now_us()
+            self._heard(source)
             if batch is not None:
                 self._take(source, batch)
                 await self._room()
@@ -135,6 +160,7 @@ class Inflow:
 
     def _say(self, source: LiveSource, error: Exception) -> None:
         """A source that cannot be read is said to be so, once for each cause."""
+        self._failing.add(source.name)
         cause = f"source `{source.name}` cannot be read: {type(error).__name__}: {error}"
         if self._said.get(source.name) != cause:
             self._said[source.name] = cause

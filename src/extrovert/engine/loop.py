@@ -22,6 +22,7 @@ from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
+from extrovert.engine.hearing import Hearing
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
 from extrovert.engine.pacing import split
@@ -65,7 +66,8 @@ class Engine:
             seed=self.settings.seed,
             validate=self.settings.validate,
             refresh_us=self.settings.refresh_us,
-            heard_us=self._heard_us,
+            heard_us=lambda now_us: self.hearing.oldest_us(now_us),
+            hears=lambda stream, at_us: self.hearing.heard_us(stream, at_us),
             wall_us=wall_us,
         )
         self.shard = Shard(fold, options)
@@ -75,6 +77,7 @@ class Engine:
         timed, live = split(declared.sources if self.settings.acting else (), self.intake, clock)
         self.feeding = Feeding(timed, fold.positions)
         self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
+        self.hearing = Hearing(self.shard, self.feeding, self.inflow)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         effects = {effect.name: effect for effect in declared.effects}
         self.performing = Performing(self.shard, effects, window_us, declared.guards)
@@ -214,8 +217,13 @@ class Engine:
         await self.durable()
         return report
 
-    def _heard_us(self, now_us: int) -> int:
-        return min(self.feeding.heard_us(now_us), self.inflow.heard_us(now_us))
+    def heartbeat(self, *sources: Stream[Any] | Table[Any, Any]) -> None:
+        """The sources of these streams, or of these tables', are there and have nothing new. To be said at will: it is
+        logged only when somebody depends on it."""
+        for to in sources:
+            stream = self.intake.stream(to.stream if isinstance(to, Table) else to.name)
+            self.hearing.beat(stream.name, self.clock.now_us())
+        self.nudge()
 
     @contextmanager
     def reading(self) -> Generator[None]:
@@ -233,6 +241,7 @@ class Engine:
         while (arrivals := self.feeding.take(now_us)) is not None:
             self.intake.arrivals(*arrivals)
         self.inflow.instant()
+        self.hearing.step(now_us)
         if self.settings.acting:
             self.embedding.step(now_us)
             self._act(now_us)
@@ -258,7 +267,7 @@ class Engine:
         moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
         if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
             moments.append(self.performing.next_us())
-        moments.append(self.timing.next_us())
+        moments += [self.timing.next_us(), self.hearing.next_us(self.clock.now_us())]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _take_outcomes(self) -> None:

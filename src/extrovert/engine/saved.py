@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from extrovert.context import keeping, nodes
+from extrovert.context.freshness import Heard
 from extrovert.context.made import Made
 from extrovert.context.seen import SeenIds
 from extrovert.context.selectors import Selectors
@@ -50,6 +51,7 @@ class _Turn(msgspec.Struct):
     changes: list[str] = []
     positions: list[tuple[str, int]] = []
     inbox: list[tuple[str, Any, list[tuple[int, msgspec.Raw]]]] = []
+    silent: list[str] = []
 
 
 class Snapshot(msgspec.Struct):
@@ -73,6 +75,7 @@ class Snapshot(msgspec.Struct):
     agents: dict[str, str | None]
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
+    heard: dict[str, Heard] = {}
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -108,6 +111,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         agents={name: _wakes(agent) for name, agent in fold.agents.items()},
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
+        heard=context.freshness.save(),
     )
     return lambda: encode(shot)
 
@@ -132,6 +136,7 @@ def _turn(turn: Running, raw: Any) -> _Turn:
         inbox=[
             (*address, [(offset, raw(event)) for offset, event in waiting]) for address, waiting in turn.inbox.items()
         ],
+        silent=list(turn.silent),
     )
 
 
@@ -150,6 +155,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     fold.positions.update(shot.positions)
     context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
+    context.freshness.load(shot.heard)
     for name, table in context.tables.items():
         if name in shot.tables:
             _restore_table(table, rows, shot.newest.get(name))
@@ -238,6 +244,7 @@ def _restore_turn(fold: Fold, shot: _Turn) -> None:
     turn.calls = {(sent.hash, sent.occurrence): (sent, at_us) for sent, at_us in shot.calls}
     turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
     turn.changes, turn.positions = dict.fromkeys(shot.changes), list(shot.positions)
+    turn.silent = tuple(shot.silent)
     fold.take_up(turn)
     for stream, key, waiting in shot.inbox:
         fold.mail.listen(turn, (stream, key))

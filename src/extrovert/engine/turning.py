@@ -8,18 +8,19 @@ from typing import Any
 import msgspec
 
 from extrovert.context.copies import Copy
-from extrovert.context.reads import changed, current
+from extrovert.context.reads import current
 from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.engine.admitting import Admitting
 from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
+from extrovert.engine.holding import Holding
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.home import home
-from extrovert.turns.ledger import named, newer
+from extrovert.turns.ledger import newer
 from extrovert.turns.mail import mail_for
 from extrovert.turns.request import Place, Question, Refusal, Reply
 from extrovert.turns.running import HOLD, Running
@@ -48,6 +49,7 @@ class Turning:
         self._room = 0
         self._admitting = Admitting(shard)
         self._bounds = Bounds(shard)
+        self._holding = Holding(shard)
 
     # ---- driven by the host
 
@@ -129,6 +131,8 @@ class Turning:
 
     def _recover(self, turn: Running) -> None:
         attempt = self._looked(turn)
+        if attempt is not None and self._holding.held_still(turn, attempt):
+            return
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.place in turn.calls for question in questions):
             turn.asked = attempt.turn.asked
@@ -151,9 +155,7 @@ class Turning:
             self._look_at_value(turn)
         except Exception:
             return None
-        attempt = self._new_attempt(turn)
-        attempt.run()
-        return attempt
+        return self._holding.looked(turn, lambda silent: self._new_attempt(turn, (), silent))
 
     # ---- when to run
 
@@ -174,7 +176,7 @@ class Turning:
 
     def _look_again(self, turn: Running) -> None:
         if not turn.reads or not current(turn.reads):
-            self._attempt(turn, "changed")
+            self._attempt(turn, self._holding.why(turn))
 
     def _retry(self) -> None:
         now_us = self.shard.now_us
@@ -206,7 +208,7 @@ class Turning:
         """Runs a fresh attempt over the present context, and does what follows from how it ended."""
         wall = self.options.wall_us
         started = wall()
-        stale = [named(of, at) for of, at in changed(turn.reads)] if turn.reads else []
+        stale = self._holding.changed(turn) if turn.reads else []
         turn.attempt += 1
         turn.checked_us = self.shard.now_us
         try:
@@ -218,9 +220,9 @@ class Turning:
             end(self.shard, turn, "gone", "")
             return
         self.reruns += bool(stale)
-        attempt = self._new_attempt(turn, stale)
-        attempt.run()
-        self._follow(turn, attempt, why, stale, started)
+        attempt = self._holding.run(turn, lambda silent: self._new_attempt(turn, stale, silent), why, stale)
+        if attempt is not None:
+            self._follow(turn, attempt, why, stale, started)
 
     def _follow(self, turn: Running, attempt: Attempt, why: str, stale: list[str], started: int) -> None:
         if attempt.error is not None:
@@ -246,8 +248,8 @@ class Turning:
         if turn.value is not None and when is not None and not when(turn.value):
             turn.value = None
 
-    def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
-        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))
+    def _new_attempt(self, turn: Running, stale: Sequence[str], silent: tuple[str, ...]) -> Attempt:
+        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale, silent))
 
     def _copy(self) -> Copy | None:
         copies = self.fold.context.copies
@@ -264,7 +266,7 @@ class Turning:
             scope.look(context.tables[turn.agent.on], turn.key)
         return scope
 
-    def _new_turn(self, turn: Running, stale: Sequence[str]) -> Any:
+    def _new_turn(self, turn: Running, stale: Sequence[str], silent: tuple[str, ...]) -> Any:
         def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
             return Turn(
                 turn.id,
@@ -279,6 +281,7 @@ class Turning:
                 changes=tuple(dict.fromkeys((*turn.changes, *stale))),
                 clock_us=self.shard.now_us,
                 positions=turn.positions,
+                silent=silent,
             )
 
         return new
@@ -324,7 +327,7 @@ class Turning:
             emits=[emit for question in new if (emit := emitted(question)) is not None],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
-        if new or gone or stale or body.refused:
+        if new or gone or stale or body.refused or turn.silent:
             log_emitting(shard, body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
         else:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet

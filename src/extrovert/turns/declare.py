@@ -8,7 +8,7 @@ from decimal import Decimal
 from inspect import cleandoc
 from math import ceil, exp, log
 from statistics import NormalDist
-from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
@@ -17,16 +17,22 @@ from extrovert.core.time import span_us
 __all__ = [
     "Agent",
     "AgentOptions",
+    "Asks",
     "Effect",
     "Model",
     "OnConflict",
     "Policy",
     "Price",
+    "Stale",
     "Thinking",
+    "WhenStale",
 ]
 
 OnConflict = Literal["contended", "guarded", "drop", "hold"]
 """What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
+
+Stale = Literal["wait", "refuse", "fallback"]
+"""What becomes of a turn that reads what is too old: it waits, it ends, or another than its model answers."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +53,8 @@ class AgentOptions(TypedDict, total=False):
     max_refusals: int
     max_tries: int
     retry_after: timedelta
+    fresh_within: timedelta
+    stale: WhenStale
 
 
 class Price(Record):
@@ -134,6 +142,17 @@ class Policy(Generic[T]):
         return self.function(*facts)
 
 
+class Asks(NamedTuple):
+    """Whom an agent asks, by name; whether that is a model, and its parameters as they count for an answer."""
+
+    model: str
+    prompted: bool = False
+    parameters: str = ""
+
+
+WhenStale = Literal["wait", "refuse"] | Policy[Any] | Model
+
+
 class Backoff(Record):
     """How long to wait before a try: `first`, then twice as long each time, at most `most`.
 
@@ -205,6 +224,8 @@ class Effect(Generic[P]):
 class Agent(Generic[T]):
     """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
 
+    Of what may be read only up to an age, `fresh_us`, and of what happens else, `stale`, see `App.agent`.
+
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away.
     """
@@ -233,6 +254,9 @@ class Agent(Generic[T]):
         retry_after: timedelta = timedelta(seconds=1),
         prompted: bool = False,
         parameters: str = "",
+        fresh_within: timedelta | None = None,
+        stale: Stale = "wait",
+        falls_back_on: Asks | None = None,
     ) -> None:
         self.name = name
         self.function = function
@@ -256,3 +280,6 @@ class Agent(Generic[T]):
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
+        self.fresh_us = None if fresh_within is None else span_us(fresh_within)
+        self.stale: Stale = stale
+        self.falls_back_on = falls_back_on or Asks("")

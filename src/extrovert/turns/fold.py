@@ -30,6 +30,7 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
+    Heard,
     Passed,
     Position,
     Retried,
@@ -52,9 +53,9 @@ __all__ = ["Fold"]
 class Fold:
     """Tables, views, wakes, running turns, the outbox and the sources' positions.
 
-    `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
-    offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
-    was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
+    `parked` are the running turns that wait for nothing but the clock, events, persons and sources. `end` is the next
+    free offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since
+    it was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
     causes.
     """
 
@@ -71,6 +72,7 @@ class Fold:
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
+        self.context.freshness.declare(self.streams.values())
         self.agents = {agent.name: agent for agent in agents}
         self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
@@ -140,6 +142,8 @@ class Fold:
                 self.retried(body, offset, at_us)
             case Passed():
                 self.passed(offset, at_us)
+            case Heard():
+                self.heard(body, offset, at_us)
             case Embedded():
                 self.embedded(body, offset, at_us)
             case Dead():
@@ -153,11 +157,18 @@ class Fold:
         self._deliver_produced(at_us)
         self.settle(offset, at_us)
 
+    def heard(self, body: Heard, offset: int, at_us: int) -> None:
+        """Sources were heard that had nothing new."""
+        for stream, heard_us in body.heard.items():
+            self.context.freshness.heard(stream, heard_us)
+        self.settle(offset, at_us)
+
     def events(self, body: Events, records: list[Any], offset: int, at_us: int) -> list[tuple[int, str]]:
         """Folds a batch of events; returns (place, cause) for those that a table could not take."""
         stream = self.streams[body.stream]
         keys = body.keys if body.keys is not None else list(map(stream.key_of, records))
         failures: list[tuple[int, str]] = []
+        self.context.freshness.came(stream.name, body.source, at_us, declared=body.position is not None)
         if records:
             if stream.id:
                 self.seen[stream.name].note(body.source, records, at_us)
@@ -214,6 +225,7 @@ class Fold:
         turn.attempt = body.attempt
         turn.checked_us = at_us
         turn.retry_at_us = None
+        turn.silent = tuple(body.silent)
         turn.trail.append(offset)
         turn.changes.update(dict.fromkeys(body.changed))
         turn.positions += body.positions
@@ -246,6 +258,7 @@ class Fold:
         turn.failures += 1
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
+        turn.silent = ()
         turn.trail.append(offset)
         self._parks_or_not(turn)
 

@@ -29,7 +29,8 @@ class Running:
     `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
     what the latest attempt read (watched while it waits), `asked` the places of what it asked, in order; `changes` the
     names of all that changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. `suspended` is the attempt itself where agents run unvalidated.
+    `positions` of its answers. One that is held until the sources of streams are heard has their names in `silent`.
+    `suspended` is the attempt itself where agents run unvalidated.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Running:
         "reads",
         "reruns",
         "retry_at_us",
+        "silent",
         "started_us",
         "suspended",
         "trail",
@@ -80,6 +82,7 @@ class Running:
         self.reruns = 0
         self.failures = 0
         self.retry_at_us: int | None = None
+        self.silent: tuple[str, ...] = ()
         self.suspended: Attempt | None = None
         self.wall_us = 0
 
@@ -89,8 +92,8 @@ class Running:
 
     @property
     def parks(self) -> bool:
-        """Whether it waits for nothing but the clock, events and persons."""
-        return bool(self.calls) and all(sent.kind in WAITS for sent, _ in self.calls.values())
+        """Whether it waits for nothing but the clock, events, persons and sources."""
+        return bool(self.calls or self.silent) and all(sent.kind in WAITS for sent, _ in self.calls.values())
 
     @property
     def held(self) -> bool:
