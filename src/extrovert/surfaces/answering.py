@@ -21,6 +21,7 @@ from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
+from extrovert.surfaces.heard import freshness_of
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -31,6 +32,7 @@ from extrovert.surfaces.protocol import (
     Inspect,
     ListApprovals,
     ListEffects,
+    ListFreshness,
     ListRelations,
     ListRows,
     ListTables,
@@ -113,6 +115,8 @@ def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
             return _pages(engine, names)
         case Inspect():
             return [gauge(engine)]
+        case ListFreshness():
+            return [freshness_of(engine)]
         case ListApprovals():
             return [Approvals(pending_approvals(engine.shard.fold))]
         case _:

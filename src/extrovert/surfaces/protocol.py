@@ -20,16 +20,20 @@ from extrovert.turns.waits import Approval
 
 __all__ = [
     "VERSION",
+    "AgentFreshness",
     "Approvals",
     "Decide",
     "Done",
     "EffectInfo",
     "Effects",
+    "Freshness",
     "GetRow",
+    "HeldTurn",
     "Hello",
     "Inspect",
     "ListApprovals",
     "ListEffects",
+    "ListFreshness",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -46,6 +50,7 @@ __all__ = [
     "Seen",
     "Settle",
     "SettledAs",
+    "StreamFreshness",
     "TableInfo",
     "Tables",
     "Take",
@@ -125,6 +130,10 @@ class Decide(Record, tag="decide"):
 
 class ListEffects(Record, tag="list_effects"):
     """Which effects are not at their end, or came to a bad one?"""
+
+
+class ListFreshness(Record, tag="freshness"):
+    """When were the sources last heard, and who waits for them?"""
 
 
 class Settle(Record, tag="settle"):
@@ -261,6 +270,47 @@ class Effects(Record, tag="effects"):
     effects: list[EffectInfo]
 
 
+class StreamFreshness(Record):
+    """A stream with a source: when that was last heard (None: never), and how many turns wait to hear of it.
+
+    `sources` are those declared; `followed_by` the tables and views that hang on it.
+    """
+
+    stream: str
+    sources: list[str]
+    followed_by: list[str]
+    heard_at: datetime | None
+    age_ms: float | None
+    held: int
+
+
+class AgentFreshness(Record):
+    """What an agent declares: how old what it reads may be, and what happens else: wait, refuse, or who answers
+    instead; and how many of its turns are held."""
+
+    agent: str
+    fresh_within_ms: float | None
+    stale: str
+    held: int
+
+
+class HeldTurn(Record):
+    """A turn that waits until the sources of the `silent` streams are heard; its wake was due at `due_at`."""
+
+    turn: str
+    agent: str
+    key: Any
+    silent: list[str]
+    due_at: datetime
+
+
+class Freshness(Record, tag="heard"):
+    at: datetime
+    streams: list[StreamFreshness]
+    agents: list[AgentFreshness]
+    turns: list[HeldTurn]
+
+
 class SettledAs(Record, tag="settled"):
     """What a person said of an effect is logged."""
 
@@ -285,6 +335,7 @@ Request = (
     | ListApprovals
     | Decide
     | ListEffects
+    | ListFreshness
     | Settle
 )
 Reply = (
@@ -300,6 +351,7 @@ Reply = (
     | Retaken
     | Approvals
     | Effects
+    | Freshness
     | SettledAs
     | Refused
 )

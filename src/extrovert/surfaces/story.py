@@ -22,6 +22,7 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
+    Heard,
     Intent,
     Passed,
     ReadNote,
@@ -85,7 +86,7 @@ class Attempt(Record):
     """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
 
     `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
-    it found, in a run that a change made necessary; `failed` is what it raised.
+    it found, in a run that a change made necessary; `failed` is what it raised. It waited to hear of `silent` streams.
     """
 
     number: int
@@ -98,6 +99,7 @@ class Attempt(Record):
     saved: int = 0
     failed: str = ""
     retry_at: datetime | None = None
+    silent: list[str] = []
 
 
 class Step(Record):
@@ -130,11 +132,12 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, dropped, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, gone, stale, dropped, contended or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
-    `context_age_ms` how long ago the sources were last heard.
+    `context_age_ms` how long ago the sources were last heard, and `heard_ms` that of each stream on which its reads
+    hang (None: never). Those in `silent` were older than its agent allows, and its fallback answered.
     """
 
     id: str
@@ -160,6 +163,8 @@ class Story(Record):
     guarded: bool = False
     guards: list[str] = []
     undoes: list[str] = []
+    heard_ms: dict[str, float | None] = {}
+    silent: list[str] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -231,6 +236,8 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
+            heard_ms={stream: None if us is None else us / 1000 for stream, us in body.heard.items()},
+            silent=body.silent,
         )
 
     # ---- entries
@@ -263,6 +270,8 @@ class _Teller:
             by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
         elif isinstance(body, Passed):
             by = "the passing of time"
+        elif isinstance(body, Heard):
+            by = f"a sign of life of the source of {', '.join(body.heard)}"
         return Change(offset, from_us(entry.at_us), by, data)
 
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:
@@ -323,6 +332,7 @@ class _Teller:
                     joined=body.joined,
                     refused=body.refused,
                     saved=body.saved,
+                    silent=body.silent,
                 )
             )
         elif isinstance(body, Answered):

@@ -22,6 +22,7 @@ __all__ = ["tell_to"]
 OUTCOMES = {
     "decided": "Decided",
     "gone": "Ended without a decision, since nothing was left to decide,",
+    "stale": "Ended without a decision, since what it read was too old,",
     "contended": "Ended without a decision, since what it read went on changing,",
     "dropped": "Given up, as its agent declares or a person said,",
     "failed": "Failed",
@@ -31,6 +32,7 @@ WHYS = {
     "answered": "an answer came",
     "retried": "tried again after a failure",
     "changed": "what it had read changed",
+    "heard": "its sources were heard again",
     "failed": "raised",
     "late": "its deadline had passed",
     "released": "a person let it go on",
@@ -38,6 +40,7 @@ WHYS = {
 STYLES = {
     "decided": "bold green",
     "gone": "bold",
+    "stale": "bold yellow",
     "contended": "bold yellow",
     "dropped": "bold yellow",
     "failed": "bold red",
@@ -61,6 +64,7 @@ def tell_to(out: Console, story: Story) -> None:
         out.print("Its answers were given to earlier questions, since what it read went on changing.", soft_wrap=True)
     if story.context_age_ms is not None:
         out.print(f"Its sources had last been heard {span(story.context_age_ms * 1000)} before.", soft_wrap=True)
+    _heard(out, story)
     _head(out, "Woken by")
     _wake(out, story)
     if story.reads:
@@ -75,6 +79,19 @@ def tell_to(out: Console, story: Story) -> None:
     if story.outcome == "decided":
         out.print("       committed", soft_wrap=True)
     _outcome(out, story)
+
+
+def _heard(out: Console, story: Story) -> None:
+    """How old what it read was, by stream."""
+    told = [
+        f"{plain(stream)}, never heard" if ms is None else f"{plain(stream)}, heard {span(ms * 1000)} before"
+        for stream, ms in story.heard_ms.items()
+    ]
+    if told:
+        out.print(f"Its reads hang on {'; '.join(told)}.", soft_wrap=True)
+    if story.silent:
+        silent = ", ".join(map(plain, story.silent))
+        out.print(f"{silent}: older than its agent allows; its fallback answered.", soft_wrap=True)
 
 
 def _conditions(out: Console, story: Story) -> None:
@@ -161,6 +178,8 @@ def _attempt(out: Console, attempt: Attempt) -> None:
     if attempt.failed:
         why = f"failed: {plain(attempt.failed)}"
     out.print(f"  {attempt.number}. {moment(attempt.at)}  {why}", soft_wrap=True)
+    if attempt.silent:
+        out.print(f"       held until it hears of {', '.join(map(plain, attempt.silent))}", soft_wrap=True)
     for reason in attempt.refused:
         out.print(f"       refused the answer: {plain(reason)}", soft_wrap=True)
     for ask in attempt.asked:
