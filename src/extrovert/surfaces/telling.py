@@ -164,7 +164,7 @@ def _from(change: Change) -> str:
 def _read(read: Read) -> tuple[str, str, str, str, str]:
     where = _at(read.of, read.at)
     if read.change is None:
-        nothing = read.version == 0 and read.kind not in ("count", "before")
+        nothing = read.version == 0 and read.kind not in ("count", "before", "fresh")
         return read.kind, where, plain(read.version), "", "nothing there" if nothing else ""
     age = "" if read.age_ms is None else span(read.age_ms * 1000)
     return read.kind, where, f"@{read.version}", age, _from(read.change)
