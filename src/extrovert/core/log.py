@@ -189,8 +189,8 @@ class Answered(_Part, tag="answered", tag_field="kind"):
 class ReadNote(_Part):
     """One read of a decision: what it read and the version that it saw.
 
-    `kind` is row, index, count, range, search, view, table, before or fresh. The version is the offset of the change that
-    brought what was seen (0: nothing there), the size for a count, the truth for before.
+    `kind` is row, index, count, range, search, view, table, before or fresh. The version is the offset of the change
+    that brought what was seen (0: nothing there), the size for a count, the truth for before and fresh.
     """
 
     kind: str
