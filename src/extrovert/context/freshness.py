@@ -18,7 +18,11 @@ from extrovert.core.time import span_us
 
 if TYPE_CHECKING:
     from extrovert.context.expiry import ExpiryState
+    from extrovert.context.index import Index
+    from extrovert.context.keyed import Keyed
     from extrovert.context.live import LiveContext
+    from extrovert.context.range_index import RangeIndex
+    from extrovert.context.search import Search
 
 __all__ = ["FreshState", "Freshness", "bound_us", "heard_within"]
 
@@ -26,7 +30,9 @@ Heard = tuple[int | None, str]
 """When a stream was last heard, and the declared source that last brought events of it."""
 
 
-def heard_within(of: Any, within: timedelta) -> bool:
+def heard_within(
+    of: Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any] | Stream[Any], within: timedelta
+) -> bool:
     """Whether all sources of a table, window, view, search, index or stream were heard within that time.
 
     A tracked read, in views, turns and guards: it changes when they have been silent for longer, and when they are
