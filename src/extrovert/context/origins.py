@@ -39,15 +39,32 @@ class Origins:
         operators = list(operators)
         self._makes: Mapping[str, Sequence[str]] = {one.makes: one.on for one in operators if one.makes}
         self._fills: Mapping[str, Sequence[str]] = {one.name: one.on for one in operators if not one.makes}
+        self._known: dict[Readable, frozenset[str]] = {}
         self._streams: dict[str, frozenset[str]] = {}
         self._tables: dict[str, frozenset[str]] = {}
 
     def of_reads(self, reads: ReadSet) -> set[str]:
         """Those of all that was read."""
         found: set[str] = set()
+        known, latest = self._known, None
         for of, selector in reads:
-            found |= self._of(of, selector)
+            if of is latest:
+                continue
+            origins = known.get(of)
+            if origins is not None:
+                latest = of
+            elif self._alike(of):
+                origins = known[of] = self._of(of, selector)
+            else:
+                origins = self._of(of, selector)
+            found |= origins
         return found
+
+    def _alike(self, of: Readable) -> bool:
+        """Whether all that can be read there has the same origins, come what may."""
+        of = of.index if isinstance(of, CountState | RangeCountState) else of
+        table = getattr(of, "table", of)
+        return not isinstance(of, ViewState) and table.name not in self._context.views
 
     def of(self, declared: object) -> frozenset[str]:
         """Those of a table, window, view, search, index or stream, as declared."""

@@ -29,12 +29,10 @@ class Hearing:
 
     def heard_us(self, stream: str, at_us: int) -> int | None:
         """When the source of a stream was last heard, as far as that was known at `at_us`; None where it was not."""
-        source = self._freshness.state(stream).source
-        told = (
-            self._beats.get(stream),
-            self._inflow.heard_on(stream, at_us),
-            self._feeding.heard(at_us).get(source) if source else None,
-        )
+        source, beat_us = self._freshness.state(stream).source, self._beats.get(stream)
+        if not source and beat_us is None and stream not in self._inflow.streams:
+            return None
+        told = beat_us, self._inflow.heard_on(stream, at_us), self._feeding.heard(at_us).get(source)
         return max((heard_us for heard_us in told if heard_us is not None and heard_us <= at_us), default=None)
 
     def step(self, now_us: int) -> None:

@@ -36,8 +36,7 @@ class Holding:
         Agents that are shown a copy of the world, or run unvalidated, take what they get.
         """
         attempt = self.looked(turn, new)
-        silent = self._silent(turn, attempt)
-        if not silent.keys() - attempt.turn.silent:
+        if turn.agent.stale == "fallback" or not (silent := self._silent(turn, attempt)):
             return attempt
         attempt.drop()
         if turn.agent.stale == "refuse":
@@ -79,10 +78,12 @@ class Holding:
 
     def _silent(self, turn: Running, attempt: Attempt) -> dict[str, int]:
         """The streams that have been silent for longer than they may, and how long they may; heartbeats count."""
+        limits, fresh_us = dict(attempt.turn.limits), turn.agent.fresh_us
+        if not limits and fresh_us is None:
+            return {}
         if not self.shard.options.validate or attempt.scope.copy is not None:
             return {}
-        limits = dict(attempt.turn.limits)
-        if (fresh_us := turn.agent.fresh_us) is not None:
+        if fresh_us is not None:
             for stream in self._context.origins.of_reads(attempt.scope.taken):
                 limits[stream] = min(limits.get(stream, fresh_us), fresh_us)
         if too_old := self._too_old(limits, limits):

@@ -28,6 +28,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 class Inflow:
     """The live sources of an engine, and what a program sends it.
 
+    `streams` has the names of the sources of each stream.
+
     In real time each source is read in a thread, and one that is at its end is not asked again. In virtual time all are
     read to their ends at each instant.
     """
@@ -48,9 +50,9 @@ class Inflow:
         self._nudge = nudge
         self._positions = {source.name: positions.get(source.name) for source in sources}
         self._reading = {source.name: source for source in sources}
-        self._sources: dict[str, list[str]] = {}
+        self.streams: dict[str, list[str]] = {}
         for source in sources:
-            self._sources.setdefault(source.stream, []).append(source.name)
+            self.streams.setdefault(source.stream, []).append(source.name)
         self._said: dict[str, str] = {}
         self._began_us = clock.now_us()
         self._heard_us: dict[str, int] = {}
@@ -75,7 +77,7 @@ class Inflow:
         One that is at its end has told all that there is. In virtual time one that can be read is always heard.
         """
         told: list[int | None] = []
-        for name in self._sources.get(stream, ()):
+        for name in self.streams.get(stream, ()):
             there = self.clock.virtual and name not in self._failing
             told.append(at_us if there or name not in self._reading else self._heard_us.get(name))
         return max((heard_us for heard_us in told if heard_us is not None), default=None)
