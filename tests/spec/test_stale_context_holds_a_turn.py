@@ -472,6 +472,21 @@ async def test_silence_that_a_heartbeat_broke_in_time_is_not_logged(tmp_path: Pa
     assert picture(host.fold) == picture(replayed(host))
 
 
+async def test_an_engine_that_comes_late_to_a_moment_knows_what_was_heard_before_it(tmp_path: Path) -> None:
+    app = App("watch")
+    feed, watches, _ = watched(app)
+    host = Host(app, tmp_path / "log")
+    await host.send(feed, Flight("F1"))
+    host.hand_in(watches, Watch("w"))
+    await host.advance(0)
+    for _ in range(8):
+        host.clock.move_to(host.clock.now_us() + SECOND)  # it is busy meanwhile
+        host.engine.heartbeat(feed)
+    await host.advance(0)
+    assert host.bodies(Passed) == []
+    assert host.bodies(Heard) == [Heard({"flights": to_us(START) + 5 * SECOND})]
+
+
 @pytest.mark.parametrize("snapshot", [False, True])
 async def test_a_view_of_silence_is_the_same_after_a_crash(tmp_path: Path, snapshot: bool) -> None:
     app = App("watch")

@@ -6,6 +6,7 @@ turn has read would else be too old, or when somebody waits to hear of it.
 
 from __future__ import annotations
 
+from extrovert.engine.beats import Beats
 from extrovert.engine.feeding import Feeding
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.shard import Shard
@@ -21,18 +22,22 @@ class Hearing:
         self._freshness = shard.fold.context.freshness
         self._feeding = feeding
         self._inflow = inflow
-        self._beats: dict[str, int] = {}
+        self._beats: dict[str, Beats] = {}
 
     def beat(self, stream: str, now_us: int) -> None:
         """A program says that the source of a stream is there, and has nothing new."""
-        self._beats[stream] = now_us
+        self._beats.setdefault(stream, Beats()).add(now_us)
 
     def heard_us(self, stream: str, at_us: int) -> int | None:
         """When the source of a stream was last heard, as far as that was known at `at_us`; None where it was not."""
-        source, beat_us = self._freshness.state(stream).source, self._beats.get(stream)
-        if not source and beat_us is None and stream not in self._inflow.streams:
+        source, beats = self._freshness.state(stream).source, self._beats.get(stream)
+        if not source and beats is None and stream not in self._inflow.streams:
             return None
-        told = beat_us, self._inflow.heard_on(stream, at_us), self._feeding.heard(at_us).get(source)
+        told = (
+            beats and beats.before_us(at_us),
+            self._inflow.heard_on(stream, at_us),
+            self._feeding.heard(at_us).get(source),
+        )
         return max((heard_us for heard_us in told if heard_us is not None and heard_us <= at_us), default=None)
 
     def step(self, now_us: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.event import Batch, Spoilt
 from extrovert.core.log import Position
 from extrovert.core.ports import LiveSource
+from extrovert.engine.beats import Beats
 from extrovert.engine.clock import Clock
 from extrovert.engine.intake import Intake, Report
 from extrovert.engine.writing import Writing
@@ -55,7 +56,7 @@ class Inflow:
             self.streams.setdefault(source.stream, []).append(source.name)
         self._said: dict[str, str] = {}
         self._began_us = clock.now_us()
-        self._heard_us: dict[str, int] = {}
+        self._beats = {source.name: Beats() for source in sources}
         self._failing: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._encode = msgspec.json.Encoder().encode_lines
@@ -69,7 +70,7 @@ class Inflow:
         """When the source that was silent longest was last heard: an answer that there is nothing counts."""
         if self.clock.virtual:
             return now_us
-        return min((self._heard_us.get(name, self._began_us) for name in self._reading), default=now_us)
+        return min((self._beats[name].latest_us or self._began_us for name in self._reading), default=now_us)
 
     def heard_on(self, stream: str, at_us: int) -> int | None:
         """When a source of this stream was last heard, as far as that was known at `at_us`; None: not in this life.
@@ -79,12 +80,12 @@ class Inflow:
         told: list[int | None] = []
         for name in self.streams.get(stream, ()):
             there = self.clock.virtual and name not in self._failing
-            told.append(at_us if there or name not in self._reading else self._heard_us.get(name))
+            told.append(at_us if there or name not in self._reading else self._beats[name].before_us(at_us))
         return max((heard_us for heard_us in told if heard_us is not None), default=None)
 
     def heard(self) -> dict[str, int]:
         """When each live source was last heard."""
-        return dict(self._heard_us)
+        return {name: beats.latest_us for name, beats in self._beats.items() if beats.latest_us is not None}
 
     def begin(self) -> None:
         """Begins to read, in real time."""
@@ -127,7 +128,7 @@ class Inflow:
 
     def _heard(self, source: LiveSource) -> None:
         """The source could be read; if somebody waits to hear of it, it is time to look."""
-        self._heard_us[source.name] = self.clock.now_us()
+        self._beats[source.name].add(self.clock.now_us())
         self._failing.discard(source.name)
         if source.stream in self.intake.shard.fold.context.freshness.missed():
             self._nudge()
