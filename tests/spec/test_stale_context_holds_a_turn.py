@@ -300,6 +300,20 @@ async def test_a_held_turn_is_still_bounded_by_its_deadline(tmp_path: Path) -> N
     assert "its deadline has passed" in host.dead_letters()[0].cause
 
 
+async def test_a_guarded_turn_is_held_too_and_goes_on_guarded(tmp_path: Path) -> None:
+    airline = Airline(max_reruns=0, on_conflict="guarded")
+    rule = Rule(7, timedelta(seconds=8))
+    host = await airline.begun(tmp_path, rule)
+    host.hand_in(airline.bookings, Booking("B1", "F1"))
+    await host.advance(1)
+    await host.send(airline.feed, Flight("F1", delay_minutes=9))  # from now on nothing disturbs it
+    assert host.decisions() == []  # its answer came at 8 s, and the flights were last heard at 1 s
+    await host.send(airline.feed, Flight("F1", delay_minutes=10))
+    (decision,) = host.decisions()
+    assert (decision.guarded, rule.asked) == (True, ["delayed 0"])
+    assert picture(host.fold) == picture(replayed(host))
+
+
 async def test_what_raises_over_what_is_too_old_is_no_failure_yet(tmp_path: Path) -> None:
     airline = Airline()
     host = await airline.begun(tmp_path)
