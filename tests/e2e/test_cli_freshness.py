@@ -62,6 +62,10 @@ def held(found: list[dict[str, Any]]) -> list[str]:
     return [one["turn"] for one in found if "turn" in one]
 
 
+def nobody_held(found: list[dict[str, Any]]) -> bool:
+    return not held(found)
+
+
 def test_it_tells_how_old_the_context_is_and_whom_that_holds_up(desk: Home) -> None:
     with desk.running():
         found = asked(desk, bool)
@@ -79,7 +83,7 @@ def test_it_tells_how_old_the_context_is_and_whom_that_holds_up(desk: Home) -> N
         assert "never" in told
 
         desk("send", "rates", "-", given=records({"currency": "usd", "euros": 0.9}))
-        found = asked(desk, lambda found: not held(found))
+        found = asked(desk, nobody_held)
         assert 0 <= found[0]["age_ms"] < PATIENCE_S * 1000
         why = desk("explain", "price:o-1").out
         assert "Its reads hang on rates, heard " in why
