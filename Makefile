@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+SEEDS ?= 2000
 ARGS ?=
 
 BIN := .venv/bin
@@ -14,13 +15,16 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test check bench bench-peers clean help
+.PHONY: demo test sim check bench bench-peers bench-trust clean help
 
 demo: .venv/.demo  ## Run the storm, with and without live context, and compare
 	$(BIN)/extrovert demo storm --compare $(ARGS)
 
 test: .venv/.test  ## Run the tests, without the slow ones (ARGS="-k effect -n 0")
 	$(BIN)/python -m pytest tests -m "not slow" -n $(JOBS) $(ARGS)
+
+sim: .venv/.test  ## Live more seeds of the simulation (SEEDS=10000), or tell one (SEED=7)
+	$(BIN)/python -m tests.sim $(if $(SEED),--seed $(SEED),$(SEEDS))
 
 check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of the pure floors
 	$(BIN)/ruff format --check .
@@ -36,8 +40,11 @@ check: .venv/.check  ## Format, lint, types, floors, docs, and the coverage of t
 bench: .venv/.test  ## Measure (ARGS=--quick for a smoke run)
 	$(BIN)/python -m bench $(ARGS)
 
-bench-peers: .venv/.test  ## Measure beside Pathway, Bytewax and Quix Streams, which it installs (ARGS=--quick)
+bench-peers: .venv/.test  ## Measure beside Pathway, Bytewax, Quix Streams, DBOS and LangGraph, which it installs (ARGS=--quick)
 	$(BIN)/python -m bench.peers $(ARGS)
+
+bench-trust: .venv/.test  ## Let Extrovert, DBOS and LangGraph, which it installs, do a job with crashes (ARGS=--quick)
+	$(BIN)/python -m bench.trust $(ARGS)
 
 clean:  ## Remove .venv, caches and builds; keep what the engine stored in .extrovert
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* build dist

@@ -11,7 +11,22 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench import context, decisions, ingest, joins, memory, reads, restart, views, windows
+from bench import (
+    asks,
+    context,
+    deciding,
+    decisions,
+    ingest,
+    joins,
+    latency,
+    memory,
+    parked,
+    reads,
+    restart,
+    storm,
+    views,
+    windows,
+)
 from bench.machine import machine
 from bench.measuring import Figure, Scale, WrongResult
 from bench.reporting import record, report, show
@@ -21,6 +36,11 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "views": views.measure,
     "joins": joins.measure,
     "decisions": decisions.measure,
+    "deciding": deciding.measure,
+    "latency": latency.measure,
+    "parked": parked.measure,
+    "asks": asks.measure,
+    "storm": storm.measure,
     "reads": reads.measure,
     "context": context.measure,
     "restart": restart.measure,

@@ -6,12 +6,13 @@ import gc
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 import msgspec
 
-__all__ = ["Figure", "Scale", "Spent", "WrongResult", "alternate", "expect", "spent"]
+__all__ = ["Figure", "Scale", "Spent", "WrongResult", "alternate", "expect", "resident", "spent"]
 
 
 A = TypeVar("A")
@@ -93,6 +94,15 @@ def expect(what: str, found: object, wanted: object) -> None:
     """Raises `WrongResult` where a result is not what a plain recomputation gives."""
     if found != wanted:
         raise WrongResult(f"{what}: {_short(found)}, but a plain recomputation gives {_short(wanted)}")
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory now, garbage left out."""
+    gc.collect()
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    raise OSError("the kernel does not tell how much is resident")
 
 
 def _short(value: object) -> str:

@@ -6,7 +6,6 @@ counts is by how much the resident memory grew. Indexes, history and the horizon
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +15,9 @@ from typing import Any
 
 import msgspec
 
-from bench.measuring import Figure, Scale, expect
-from extrovert import App, Record
+from bench.measuring import Figure, Scale, expect, resident
+from bench.readings import Reading
+from extrovert import App
 from extrovert.context.live import LiveContext
 from extrovert.context.seen import Seen
 from extrovert.core.time import to_us
@@ -28,21 +28,6 @@ ROWS = 500_000
 SITES = 2_000
 CHUNK = 1_000
 START = datetime(2026, 2, 8, tzinfo=UTC)
-
-
-class Reading(Record):
-    """A row of ten fields."""
-
-    sensor_id: str
-    sequence: int
-    taken_at: datetime
-    value: int
-    site: str
-    kind: str
-    unit: str
-    battery: float
-    firmware: str
-    ok: bool
 
 
 def measure(scale: Scale) -> list[Figure]:
@@ -176,23 +161,14 @@ def _line(number: int) -> bytes:
     ).encode()
 
 
-def _resident() -> int:
-    """Bytes of this process that are in memory now."""
-    gc.collect()
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise OSError("the kernel does not tell how much is resident")
-
-
 def main() -> None:
     """`python -m bench.memory WHAT ROWS`: prints by how many bytes this process grew."""
     what, rows = sys.argv[1], int(sys.argv[2])
     _build(what, _lines(CHUNK))  # what is made at first use is there before
     chunks = _lines(rows)
-    before = _resident()
+    before = resident()
     held = _build(what, chunks)
-    print(_resident() - before)
+    print(resident() - before)
     del held
 
 

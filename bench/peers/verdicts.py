@@ -26,6 +26,7 @@ def aim_text(aim: Aim) -> str:
         "" if aim.peer is None else "not above any peer" if aim.p50_ms else f"≥ {aim.peer:g} × the best peer",
         "" if aim.plain is None else f"≥ {aim.plain:.0%} of a plain loop".replace("%", " %"),
         "" if aim.of_w1 is None else f"≥ {aim.of_w1:.0%} of our W1".replace("%", " %"),
+        "" if aim.per_s is None else f"≥ {aim.per_s:,.0f}/s",
     ]
     return "; ".join(filter(None, said))
 
@@ -44,6 +45,8 @@ def verdict(compared: Compared, w1: Row | None) -> str:
     else:
         missed += _short("the best peer", None if peer is None else ours.ratio(peer), aim.peer)
     missed += _short("a plain loop", None if plain is None else ours.ratio(plain), aim.plain)
+    if aim.per_s is not None and (ours.median or 0.0) < aim.per_s:
+        missed.append(f"{ours.median:,.0f}/s")
     missed += _short("our W1", None if w1 is None else ours.ratio(w1), aim.of_w1)
     return f"missed: {', '.join(missed)}" if missed else "met"
 

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "AT_A_TIME",
     "MINUTE_S",
     "Latencies",
     "Outcome",
@@ -28,6 +29,8 @@ __all__ = [
     "Short",
     "Task",
     "Timed",
+    "answer",
+    "decided_digests",
     "latest_digests",
     "percentiles",
     "run",
@@ -36,6 +39,8 @@ __all__ = [
 ]
 
 MINUTE_S = 60
+AT_A_TIME = 64
+"""How many decisions of W8 are under way at once."""
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -153,6 +158,24 @@ def window_digests(windows: Iterable[tuple[str, int, int, int]], end_key: str) -
         "windows": len(rows),
         "events": sum(row[2] for row in rows),
         "rows": _digest(f"{key} {start} {count} {total}" for key, start, count, total in rows),
+    }
+
+
+def answer(step: int, number: int) -> int:
+    """What is answered to each of the three asks of a decision in W8: the first is about an event's value, each other
+    one about the answer before."""
+    return (number * 31 + step) % 1009
+
+
+def decided_digests(verdicts: Mapping[int, int], trails: Mapping[int, int], performed: Iterable[int]) -> Results:
+    """The results of W8, by the events' sequence numbers: the two rows that each decision wrote, and its effects."""
+    done = sorted(performed)
+    return {
+        "decisions": len(verdicts),
+        "verdicts": _digest(f"{key} {verdicts[key]}" for key in sorted(verdicts)),
+        "trails": _digest(f"{key} {trails[key]}" for key in sorted(trails)),
+        "effects": len(done),
+        "performed": _digest(map(str, done)),
     }
 
 

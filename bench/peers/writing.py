@@ -12,24 +12,30 @@ from bench.peers.found import Entry
 from bench.peers.systems import OURS, PLAIN
 from bench.peers.verdicts import aim_text, best_peer, verdict
 
-__all__ = ["BEGIN", "END", "page", "put", "tables"]
+__all__ = ["markers", "page", "put", "table", "tables"]
 
-BEGIN = "<!-- Written by `python -m bench.peers --write`: begin -->"
-END = "<!-- Written by `python -m bench.peers --write`: end -->"
-
-
-def put(path: Path, entries: Sequence[Entry]) -> None:
-    """Puts the tables between the markers of a page."""
-    path.write_text(page(path.read_text(), tables(entries)))
+BENCH = "bench.peers"
 
 
-def page(text: str, made: str) -> str:
-    """The text of a page with `made` between its markers. Raises `ValueError` where it has none."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def put(path: Path, made: str, bench: str = BENCH) -> None:
+    """Puts the tables of a bench between its markers in a page."""
+    path.write_text(page(path.read_text(), made, bench))
+
+
+def page(text: str, made: str, bench: str = BENCH) -> str:
+    """The text of a page with `made` between the markers of a bench. Raises `ValueError` where it has none."""
+    first, last = markers(bench)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the page lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{made}\n{END}{after}"
+        raise ValueError(f"the page lacks the markers {first} and {last}")
+    return f"{before}{first}\n\n{made}\n{last}{after}"
+
+
+def markers(bench: str = BENCH) -> tuple[str, str]:
+    """The lines between which what a bench writes stands."""
+    by = f"<!-- Written by `python -m {bench} --write`:"
+    return f"{by} begin -->", f"{by} end -->"
 
 
 def tables(entries: Sequence[Entry]) -> str:
@@ -40,7 +46,8 @@ def tables(entries: Sequence[Entry]) -> str:
     return "\n".join(filter(None, parts))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join([*lines, ""])
@@ -67,7 +74,7 @@ def _summary(compared: Sequence[Compared]) -> str:
             ]
         )
     head = ["work", "Extrovert", "best peer", "plain loop", "× best peer", "× plain loop", "aim", ""]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _value(row: Row | None) -> str:
@@ -75,7 +82,7 @@ def _value(row: Row | None) -> str:
         return ""
     if row.p99 is not None:
         return f"{_ms(row.median)} / {_ms(row.p99)} ms"
-    return f"{round(row.median, -3):,.0f}/s"
+    return f"{round(row.median, -3 if row.median >= 10_000 else 0):,.0f}/s"
 
 
 def _ms(value: float) -> str:
@@ -112,7 +119,7 @@ def _everybody(one: Compared) -> str:
     events = "" if latency else f", {one.events:,} events"
     last = "sender late, p99" if latency else "peak memory"
     head = ["", "version", figure, range_, "Extrovert ×", "processor", last]
-    return f"**{one.job.name}**, {one.job.what}{events}:\n\n{_table(head, rows)}"
+    return f"**{one.job.name}**, {one.job.what}{events}:\n\n{table(head, rows)}"
 
 
 # ---- ours alone
@@ -124,7 +131,7 @@ def _own(entries: Sequence[Entry]) -> str:
         if entry.problem:
             rows.append([f"**{entry.name}**", entry.problem, "", ""])
         rows += [[f"**{entry.name}**: {one.what}", _median(one), _beside(one), one.aim] for one in entry.figures]
-    return _table(["work", "median", "beside", "aim"], rows) if rows else ""
+    return table(["work", "median", "beside", "aim"], rows) if rows else ""
 
 
 def _median(figure: Figure) -> str:

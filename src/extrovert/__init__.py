@@ -44,6 +44,7 @@ from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
+from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -59,8 +60,10 @@ __all__ = [
     "BeforeHistory",
     "Change",
     "Condition",
+    "Correction",
     "CorruptionError",
     "Csv",
+    "DecisionInvalidated",
     "DeclarationError",
     "Effect",
     "Embedder",

@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
-from extrovert.core.declaring import accepts_none, add, hints
+from extrovert.core.declaring import accepts_none, add, decoder_of_old, hints
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
@@ -21,11 +21,9 @@ from extrovert.core.time import span_us
 from extrovert.turns.declare import (
     Agent,
     AgentOptions,
-    Asks,
     Backoff,
     Effect,
     Model,
-    OnConflict,
     Policy,
     Price,
     Thinking,
@@ -33,6 +31,8 @@ from extrovert.turns.declare import (
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.heard import check_heard
+from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
+from extrovert.turns.options import asked_as, check_options, when_stale
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -48,7 +48,9 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 V = TypeVar("V")
 P = ParamSpec("P")
-AgentFunction = Callable[[Turn, V], Coroutine[Any, Any, None]]
+AgentFunction = (
+    Callable[[Turn, V], Coroutine[Any, Any, None]] | Callable[[Turn, V, V | None], Coroutine[Any, Any, None]]
+)
 
 
 class App(Declarations):
@@ -56,22 +58,29 @@ class App(Declarations):
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
     `strict_shards` views and turns keep to their shard, as they will have to where state is split over machines. The
-    log is kept for the `retention`; without one, for ever.
+    log is kept for the `retention`; without one, for ever. When `max_hops` decisions have followed from one another
+    with nothing from outside, the next wake is a dead letter: agents wake each other without end.
     """
 
-    def __init__(self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None) -> None:
+    def __init__(
+        self, name: str, *, strict_shards: bool = False, retention: timedelta | None = None, max_hops: int = 100
+    ) -> None:
         super().__init__()
+        if max_hops < 1:
+            raise DeclarationError(f"App `{name}`: max_hops= must be 1 or more, not {max_hops}.")
         if retention is not None and retention <= timedelta(0):
             raise DeclarationError(f"App `{name}`: retention= must be longer than nothing, not {retention}.")
         self.retention_us = None if retention is None else span_us(retention)
         self.name = name
         self.strict_shards = strict_shards
+        self.max_hops = max_hops
         self._agents: dict[str, Agent[Any]] = {}
         self._policies: dict[str, Policy[Any]] = {}
         self._models: dict[str, Model] = {}
         self._effects: dict[str, Effect[Any]] = {}
         self._guards: dict[str, Guard[Any]] = {}
         self._outcomes: dict[str, str] = {}
+        self._horizon_us: int | None = None
         self._sources: dict[str, TimedSource | LiveSource] = {}
 
     def source(self, source: TimedSource | LiveSource) -> None:
@@ -104,11 +113,12 @@ class App(Declarations):
         """Declares an agent: the decorated `async def name(turn, value)` runs when what it wakes on changes.
 
         `value` is the view's value, the row, or the latest event (`turn.events` has all that came). A parameter that
-        accepts None is also told when it went away. `model` answers its asks. `when` limits wakes to values for which
+        accepts None is also told when it went away. A function with a third, `(turn, value, old)`, is given what the
+        last ended turn of the key saw. `model` answers its asks. `when` limits wakes to values for which
         it is true; `order(value)` is the order of admission, smallest first, then by age; an agent of higher `priority`
-        comes first. `concurrency` is how many turns may run at a time (100), and `rest` how long a key is left alone
-        after a turn of its own. With `quiet` a turn begins when nothing has changed for so long, or `max_wait` after
-        the first change.
+        comes first. `concurrency` is how many turns may run at a time (100), without those that wait for the clock, an
+        event or a person, and `rest` how long a key is left alone after a turn of its own. With `quiet` a turn begins
+        when nothing has changed for so long, or `max_wait` after the first change.
 
         A turn that would ask anew more than `max_reruns` times (20) because the world changed, or that has not come to
         its end `deadline` after its wake, does as `on_conflict` says: it ends as "contended", with a dead letter; it
@@ -120,6 +130,8 @@ class App(Declarations):
         With `fresh_within` the sources of all that a turn reads must have been heard within that time when it asks and
         when it commits. Else it does as `stale` says: it waits until they are heard ("wait"), it ends ("refuse"), or a
         policy or model given there answers in the place of its own.
+
+        A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -130,17 +142,18 @@ class App(Declarations):
             name = function.__name__
             if not inspect.iscoroutinefunction(function):
                 raise DeclarationError(f"Agent `{name}` must be an `async def` with the parameters (turn, value).")
-            _check_options(name, options)
+            check_options(name, options)
             agent: Agent[Any] = Agent(
                 name,
                 function,
                 source=source,
                 on=wakes_on.name,
                 declines_none=source == "stream" or not accepts_none(name, function),
-                model=_named(model) if model else "",
+                old=_old(name, source, function),
+                model=asked_as(model) if model else "",
                 prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
                 parameters=model.parameters if isinstance(model, Model) else "",
-                **_when_stale(name, options),
+                **when_stale(name, options),
             )
             return add(self._agents, "agent", name, agent)
 
@@ -236,6 +249,17 @@ class App(Declarations):
             self._outcomes[effect.name] = name
         return self._streams[name]
 
+    def invalidations(self, *, horizon: timedelta) -> Stream[DecisionInvalidated]:
+        """The stream of decisions that had read what was not true then, as late or corrected rows have shown since.
+
+        What a decision has read of tables that keep history is remembered for the `horizon`, which they have to reach.
+        The key of an event is that of the agent that decided. See `docs/corrections.md`.
+        """
+        self._horizon_us = checked_horizon(self.name, horizon, self._horizon_us)
+        if INVALIDATIONS not in self._streams:
+            add(self._streams, "stream", INVALIDATIONS, invalidations())
+        return self._streams[INVALIDATIONS]
+
     def model(
         self,
         name: str,
@@ -257,7 +281,7 @@ class App(Declarations):
         """
         declared = Model(
             name,
-            _named(of),
+            asked_as(of),
             base_url=base_url,
             api_key_env=api_key_env,
             settings=settings,
@@ -278,6 +302,8 @@ class App(Declarations):
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         models = self._known_models()
+        if self._horizon_us is not None:
+            check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
         for agent in self._agents.values():
             if agent.on not in known[agent.source]:
@@ -306,6 +332,8 @@ class App(Declarations):
             sources=list(self._sources.values()),
             operators=list(self._operators.values()),
             strict_shards=self.strict_shards,
+            max_hops=self.max_hops,
+            horizon_us=self._horizon_us,
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,
@@ -315,7 +343,7 @@ class App(Declarations):
         """All models that agents name, by the name under which they are asked."""
         models = {f"model:{name}": model for name, model in self._models.items()}
         named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
-        named += [(f"Agent `{one.name}` falls back on", one.falls_back_on.model) for one in self._agents.values()]
+        named += [(f"Agent `{one.name}` falls back on", one.stale_fallback.model) for one in self._agents.values()]
         named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
         for who, name in named:
             kind, _, rest = name.partition(":")
@@ -350,37 +378,10 @@ class App(Declarations):
         return await answered(engine, query, limit=limit, seconds=seconds)
 
 
-def _named(model: Policy[Any] | Model | str) -> str:
-    """The name under which a model or policy is asked."""
-    if isinstance(model, str):
-        return model
-    return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
-
-
-def _when_stale(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with what `stale=` says in the agent's terms."""
-    stale = options.get("stale", "wait")
-    if stale in ("wait", "refuse"):
-        return dict(options)
-    if not isinstance(stale, Policy | Model):
+def _old(name: str, source: str, function: Callable[..., Any]) -> Any:
+    decoder = decoder_of_old(name, function)
+    if decoder is not None and source == "stream":
         raise DeclarationError(
-            f'Agent `{name}`: stale= is "wait", "refuse", or a policy or model that answers instead.'
+            f"Agent `{name}` wakes on a stream: `turn.events` are what came, and there is no old value."
         )
-    model = cast("Policy[Any] | Model", stale)
-    prompted, parameters = (model.prompted, model.parameters) if isinstance(model, Model) else (False, "")
-    falls_back_on = Asks(_named(model), prompted, parameters)
-    return {**options, "stale": "fallback", "falls_back_on": falls_back_on}
-
-
-def _check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raises `DeclarationError` for options that do not go together."""
-    if "max_wait" in options and "quiet" not in options:
-        raise DeclarationError(
-            f"Agent `{name}`: max_wait= is the longest that quiet= may hold a turn up; give quiet= too."
-        )
-    conflicts = get_args(OnConflict)
-    if options.get("on_conflict", "contended") not in conflicts:
-        raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
-    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after", "fresh_within"):
-        if option in options and options[option] < timedelta(0):
-            raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")
+    return decoder

@@ -114,6 +114,19 @@ async def test_what_is_cut_off_or_takes_too_long_is_transient() -> None:
         await fast.close()
 
 
+async def test_more_requests_than_a_client_has_connections_by_default_are_under_way_at_once() -> None:
+    at_once = 130  # aiohttp opens 100 connections, unless it is told otherwise
+    async with ModelServer() as server:
+        server.answers({"flight_id": "F2"})
+        server.hold()
+        fast = model(server)
+        asking = [asyncio.create_task(fast(request())) for _ in range(at_once)]
+        await asyncio.wait_for(server.request(at_once - 1), 30)
+        server.release()
+        await asyncio.gather(*asking)
+        await fast.close()
+
+
 async def test_a_key_that_is_not_there_is_told_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CANARY_KEY")
     async with ModelServer() as server:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -31,6 +31,12 @@ _readings = st.builds(
     celsius=st.integers(-3, 3) | st.none(),
     room=st.sampled_from(["hall", "attic", "cellar"]),
 )
+
+
+def reading(sensor: str, at_s: float) -> Reading:
+    return Reading(sensor, from_us(BEGIN_US + int(at_s * SECOND)), 0, "hall")
+
+
 Window = tuple[str, int, int, list[Reading]]
 """Key, start, end, events."""
 
@@ -149,12 +155,36 @@ def test_disorder_that_is_allowed_makes_no_difference(
         assert one.but(newest=None) == other.but(newest=None)
 
 
+_grown = {"spans": SPANS[3], "disorder": timedelta(0), "lateness": timedelta(seconds=2), "emit": "changes"}
+
+
 @settings(max_examples=200, deadline=None)
 @given(_streams, _settings, st.integers(0, 40), st.integers(0, 40))
+@example(  # two sessions that end together, one of which has grown
+    [
+        Reading(key, from_us(BEGIN_US + half * SECOND // 2), 1, "hall")
+        for key, half in (("cold", 30), ("warm", 29), ("warm", 30))
+    ],
+    _grown | {"keep": timedelta(seconds=15)},
+    3,
+    0,
+)
+@example(
+    [reading("cold", 15), reading("warm", 14.5), reading("warm", 15)],  # a session that grows to the end of another
+    {
+        "spans": Session(timedelta(seconds=5)),
+        "disorder": timedelta(0),
+        "lateness": timedelta(seconds=2),
+        "emit": "changes",
+        "keep": timedelta(seconds=15),
+    },
+    3,
+    4,
+)
 def test_a_snapshot_makes_no_difference(
     readings: list[Reading], options: dict[str, Any], at: int, silence_s: int
 ) -> None:
-    options["idle_after"] = timedelta(seconds=7)
+    options = options | {"idle_after": timedelta(seconds=7)}
     straight, broken = Running(**options), Running(**options)
     for running in (straight, broken):
         running.feed(readings[:at])
@@ -162,7 +192,11 @@ def test_a_snapshot_makes_no_difference(
     broken = broken.again()
     for running in (straight, broken):
         running.wait(silence_s * SECOND)
+    assert straight.state.save() == broken.state.save()
+    for running in (straight, broken):
         running.feed(readings[at:])
+    assert straight.state.save() == broken.state.save()
+    for running in (straight, broken):
         running.wait(60 * SECOND)
     assert straight.rows() == broken.rows()
     assert straight.failed[-len(broken.failed) :] == broken.failed or not broken.failed

@@ -147,3 +147,12 @@ async def test_several_may_be_asked_at_once(tmp_path: Path) -> None:
         decide(host.engine, pending.id, Approval(True, pending.who))
         await host.engine.run(until="quiet")
     assert host.row(done, "c-1") is not None
+
+
+async def test_turns_that_wait_for_persons_do_not_keep_others_from_beginning(world: World) -> None:
+    at_a_time = 100  # an agent's `concurrency` unless it says otherwise
+    await world.send(claims, *(Claim(f"c-{number:03}", 50) for number in range(at_a_time + 20)))
+    assert len(world.approvals()) == at_a_time + 20
+
+    await world.approve("refund:c-119", by="ann")
+    assert paid["c-119"].by == "ann"

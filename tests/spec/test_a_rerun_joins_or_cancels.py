@@ -11,7 +11,8 @@ import msgspec
 from extrovert import App, Turn
 from extrovert.core.log import Answered, Attempted
 from extrovert.turns.request import Request
-from tests.hosts import Host, Rule, serving, until
+from tests.hosts import Host, Rule, replayed, serving, until
+from tests.picture import picture
 from tests.spec.airline import Booking, Choice, Flight, Rebooking, Seats
 
 app = App("airline")
@@ -80,6 +81,21 @@ async def test_a_rerun_that_asks_something_else_cancels_the_call_and_asks_anew(t
     assert host.row(seats, "F2") == Seats("F2", 4)
     answered = next(entry for entry in host.entries() if entry.kind == "answered")
     assert answered.at_us - host.entries()[0].at_us == 3_000_000
+
+
+async def test_what_a_crash_has_cut_off_and_is_asked_no_more_is_cancelled_in_the_log(tmp_path: Path) -> None:
+    rule = Rule(first, 2)
+    host = await begun(tmp_path, rule)
+    host.hand_in(seats, Seats("F1", 0))  # too late for this life to look at it
+    host.flush()
+    host.crash()
+    assert picture(host.fold) == picture(replayed(host))
+    await host.advance(1)
+    first_sent, second_sent = host.bodies(Attempted)
+    assert second_sent.cancelled == [first_sent.asks[0].hash]
+    assert picture(host.fold) == picture(replayed(host))
+    await host.settle()
+    assert [choice.options for choice in rule.asked] == [["F2"]]
 
 
 async def test_a_question_that_is_asked_again_after_all_is_asked_anew(tmp_path: Path) -> None:

@@ -214,3 +214,22 @@ async def test_mail_for_what_a_turn_does_not_ask_any_more_holds_nobody_up(tmp_pa
     assert host.row(done, "o-1").text == "done"
     assert host.fold.running == {}
     assert picture(host.fold) == picture(replayed(host))
+
+
+async def test_an_event_that_comes_at_the_very_end_of_a_wait_is_given(tmp_path: Path) -> None:
+    app = App("last")
+    asked_for = app.stream("orders", Order, key=Order.order_id)
+    parcels = app.stream("parcels", Parcel, key=Parcel.order_id)
+    seen: list[tuple[str, str | None]] = []
+
+    @app.agent(wakes_on=asked_for)
+    async def wait(turn: Turn, order: Order) -> None:
+        came = await turn.next(parcels, key="p", until=turn.now() + timedelta(seconds=5))
+        seen.append((order.order_id, None if came is None else came.state))
+        turn.emit(parcels, Parcel("p", f"told by {order.order_id}"))
+
+    host = Host(app, tmp_path / "log")
+    host.hand_in(asked_for, Order("a", 1), Order("b", 2))
+    await host.settle()
+    assert seen == [("a", None), ("b", "told by a")]
+    assert picture(replayed(host)) == picture(host.fold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import get_ident
+from threading import Event, get_ident
 
 import pytest
 
@@ -286,3 +286,27 @@ async def test_in_real_time_embedding_goes_on_in_a_thread(tmp_path: Path) -> Non
         assert get_ident() not in threads
         assert [hit.key for hit in search.find(Query("lantern", 1), {})] == ["p000"]
     assert [len(texts) for texts in embedder.embedded[:2]] == [64, 36]
+
+
+async def test_an_embedder_that_hangs_does_not_keep_an_engine_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("extrovert.engine.embedding.CLOSING_S", 0.01)
+    called, released = Event(), Event()
+
+    class Hanging(Toy):
+        def embed(self, texts: Sequence[str], /) -> Sequence[Sequence[float]]:
+            called.set()
+            released.wait()
+            return super().embed(texts)
+
+    async with serving(shop(Hanging()), tmp_path) as engine:
+        engine.intake.lines("products", canonical(Product("p1", "a lamp")))
+        engine.nudge()
+        await until(called.is_set)
+    assert "embedder of search" in caplog.text
+    released.set()
+
+    async with serving(shop(Toy()), tmp_path) as engine:
+        await until(lambda: not state_of(engine.shard.fold).waiting)
+        assert state_of(engine.shard.fold).find(Query("lantern", 1), {})

@@ -290,6 +290,39 @@ async def test_a_call_that_was_in_flight_when_a_turn_was_held_is_answered_after_
     assert picture(host.fold) == picture(replayed(host))
 
 
+async def test_what_a_crash_cut_off_and_a_held_turn_asks_no_more_is_cancelled(tmp_path: Path) -> None:
+    airline, rule = Airline(), Rule(7, timedelta(seconds=8))
+    host = await airline.begun(tmp_path, rule)
+    host.hand_in(airline.bookings, Booking("B1", "F1"))
+    await host.advance(1)
+    host.hand_in(airline.feed, Flight("F1", delay_minutes=9))  # what it asked is another question now
+    host.flush()
+    host.crash(away=10)
+    await host.settle()
+    (held,) = [body for body in host.bodies(Attempted) if body.silent]
+    assert (len(held.cancelled), host.fold.parked.keys()) == (1, host.fold.running.keys())
+    assert len(rule.asked) == 0
+    await host.send(airline.feed, Flight("F2"))
+    assert (rule.asked, [answer for _, answer, _ in airline.saw]) == (["delayed 9"], [7])
+    assert picture(host.fold) == picture(replayed(host))
+
+
+async def test_a_shadow_is_held_before_it_asks_and_then_sticks_to_what_it_saw(tmp_path: Path) -> None:
+    airline, rule = Airline(shadow=True), Rule(7, timedelta(seconds=8))
+    host = await airline.begun(tmp_path, rule)
+    await host.advance(6)
+    host.hand_in(airline.bookings, Booking("B1", "F1"))
+    await host.advance(1)
+    assert rule.asked == []
+    host.hand_in(airline.feed, Flight("F2"))
+    await host.advance(1)
+    host.hand_in(airline.feed, Flight("F1", delay_minutes=9))
+    await host.advance(60)
+    (decision,) = host.decisions()
+    assert (decision.shadow, rule.asked, decision.heard) == (True, ["delayed 0"], {"flights": 7 * SECOND})
+    assert picture(host.fold) == picture(replayed(host))
+
+
 async def test_a_held_turn_is_still_bounded_by_its_deadline(tmp_path: Path) -> None:
     airline = Airline(deadline=timedelta(seconds=10))
     host = await airline.begun(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from extrovert import App, Approval, DeclarationError, Record, Turn
-from extrovert.core.log import Attempted, Decided
+from extrovert.core.log import Answered, Attempted, Decided
 from extrovert.engine.approving import decide, pending_approvals
 from extrovert.turns.declare import OnConflict
 from tests.hosts import Host, Rule, replayed
@@ -94,6 +94,18 @@ async def test_a_guarded_turn_goes_on_over_a_crash(tmp_path: Path) -> None:
     await host.settle()
     assert [decision.guarded for decision in host.bodies(Decided)] == [True]
     assert host.row(shop.offers, "lamp").text.endswith(" 101 1")
+
+
+async def test_what_a_guarded_turn_had_asked_before_a_crash_is_asked_again_as_it_was(tmp_path: Path) -> None:
+    shop = Shop("guarded", max_reruns=2)
+    host = await shop.disturbed(tmp_path / "log", times=5)
+    host.hand_in(shop.prices, Price("lamp", 100))
+    host.flush()
+    host.crash()
+    await host.settle()
+    first, *_ = host.bodies(Answered)
+    (asked,) = [ask for body in host.bodies(Attempted) for ask in body.asks if ask.hash == first.hash]
+    assert bytes(first.answer).decode()[2:-2] == bytes(asked.request).decode()[1:-1][-30:]
 
 
 async def test_hold_waits_for_a_person_who_lets_it_go_on(tmp_path: Path) -> None:

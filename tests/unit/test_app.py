@@ -90,7 +90,7 @@ WRONG: dict[str, tuple[Callable[[App], Any], str]] = {
     ),  # pyright: ignore
     "an agent with too few parameters": (
         lambda app: app.agent(wakes_on=rows(app))(one_parameter),  # pyright: ignore
-        r"Agent `one_parameter` must take two parameters: \(turn, value\)",
+        r"Agent `one_parameter` must take \(turn, value\), or \(turn, value, old\)",
     ),
     "a name that is not imported": (
         lambda app: app.agent(wakes_on=rows(app))(not_imported),

@@ -17,9 +17,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench.deciding import decide
 from bench.feeding import feed
 from bench.peers.pacing import Pace
 from bench.peers.work import Outcome, Task, latest_digests, run, timed, window_digests
+from bench.readings import Reading, Short
 from extrovert import App, Record, Tumbling, Turn
 from extrovert import aggregates as agg
 from extrovert.engine.clock import RealClock
@@ -30,31 +32,6 @@ from extrovert.stores.sqlite import SqliteStore
 CHUNK = 1 << 19
 AHEAD = 100_000
 NEVER = 1 << 62
-
-
-class Reading(Record):
-    """An event with all of its ten fields."""
-
-    sensor_id: str
-    sequence: int
-    taken_at: datetime
-    value: int
-    site: str
-    kind: str
-    unit: str
-    battery: float
-    firmware: str
-    ok: bool
-
-
-class Short(Record):
-    """An event of which five fields are kept."""
-
-    sensor_id: str
-    sequence: int
-    taken_at: datetime
-    value: int
-    site: str
 
 
 class Latest(Record):
@@ -230,7 +207,7 @@ async def _wake(task: Task) -> Outcome:
     return outcome
 
 
-WORKS = {"W1": keep_latest, "W2": wake, "W3": keep_durable, "W4": close_minutes}
+WORKS = {"W1": keep_latest, "W2": wake, "W3": keep_durable, "W4": close_minutes, "W8": decide}
 
 if __name__ == "__main__":
     run(WORKS, f"Extrovert {version('extrovert')}")

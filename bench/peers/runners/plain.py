@@ -2,7 +2,8 @@
 
 W3 also appends each line to a file, and makes it durable (fdatasync) for every thousand. W4 closes a window when event
 time is 30 s past its end, which takes a look at the open minutes each time that it moves on by a second. W2 is a queue
-between two threads.
+between two threads. W8 writes what a decision writes to a SQLite file, and commits it, durably, for 64 at a time; it
+remembers no answers, since it makes none that are worth it.
 """
 
 from __future__ import annotations
@@ -10,13 +11,26 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import sqlite3
 import threading
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from bench.peers.pacing import Pace
-from bench.peers.work import MINUTE_S, Outcome, Task, latest_digests, run, timed, window_digests
+from bench.peers.work import (
+    AT_A_TIME,
+    MINUTE_S,
+    Outcome,
+    Task,
+    answer,
+    decided_digests,
+    latest_digests,
+    run,
+    timed,
+    window_digests,
+)
 
 DURABLE_EVERY = 1_000
 DISORDER_S = 30
@@ -138,7 +152,33 @@ def hop(task: Task) -> Outcome:
     return outcome
 
 
-WORKS = {"W1": keep_latest, "W2": hop, "W3": keep_durable, "W4": close_minutes}
+def decide(task: Task) -> Outcome:
+    """W8."""
+    decode = msgspec.json.Decoder(task.event).decode
+    performed: list[int] = []
+    store = sqlite3.connect(Path(task.scratch) / "decisions.sqlite", isolation_level=None)
+    store.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "CREATE TABLE verdicts (key INTEGER PRIMARY KEY, value INTEGER);"
+        "CREATE TABLE trails (key INTEGER PRIMARY KEY, value INTEGER)"
+    )
+    with timed() as took, Path(task.file).open("rb") as lines:
+        while group := list(islice(lines, AT_A_TIME)):
+            store.execute("BEGIN")
+            for row in map(decode, group):
+                one = answer(1, row.value)
+                two = answer(2, one)
+                store.execute("INSERT INTO verdicts VALUES (?, ?)", (row.sequence, answer(3, two)))
+                store.execute("INSERT INTO trails VALUES (?, ?)", (row.sequence, one + two))
+                performed.append(row.sequence)
+            store.execute("COMMIT")
+    verdicts, trails = (dict(store.execute(f"SELECT * FROM {name}")) for name in ("verdicts", "trails"))
+    store.close()
+    results = decided_digests(verdicts, trails, performed)
+    return Outcome(seconds=took.seconds, processor_s=took.processor_s, results=results)
+
+
+WORKS = {"W1": keep_latest, "W2": hop, "W3": keep_durable, "W4": close_minutes, "W8": decide}
 
 if __name__ == "__main__":
     run(WORKS, f"Python {platform.python_version()}, msgspec {msgspec.__version__}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from extrovert.context.flow import Flow
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 from extrovert.context.stream import Stream
 
 if TYPE_CHECKING:
@@ -66,3 +66,7 @@ class _Deriving:
 
     def load(self, state: bytes) -> None:
         """It keeps nothing."""
+
+    def figures(self) -> Figures:
+        """There is nothing to tell of it."""
+        return Figures("stream")

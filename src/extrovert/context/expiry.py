@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from extrovert.context.reads import Readable, Watcher, scope
 from extrovert.core.time import to_us
 
 __all__ = ["ExpiryState", "before"]
+
+FEW = 64
 
 
 def before(moment: datetime) -> bool:
@@ -35,6 +37,9 @@ class ExpiryState(Readable):
 
     def watch(self, selector: Any, watcher: Watcher) -> None:
         if selector not in self.watchers and selector > self.now_us:
+            if len(self._moments) > 2 * len(self.watchers) + FEW:  # most are waited for no more
+                self._moments = [moment for moment in self.watchers if moment > self.now_us]
+                heapify(self._moments)
             heappush(self._moments, selector)
         super().watch(selector, watcher)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from extrovert.context.lifetime import Lifetime
@@ -13,6 +13,8 @@ from extrovert.context.reads import Readable, Watcher
 if TYPE_CHECKING:
     from extrovert.context.shards import Border
     from extrovert.context.table import TableState
+
+FEW = 64
 
 __all__ = ["BEYOND", "Beyond", "HistoryState", "Version", "answer"]
 
@@ -36,15 +38,16 @@ class HistoryState(Readable):
     A selector is (key, moment). Its token is the offset that wrote the version in force then; 0 where there was no row.
     Of a key's versions before the horizon only the last is kept, since it was still in force there. Of two versions of
     one event time the one with the later offset counts. With `ttl_us` a version is in force for so long at most.
+    `about_to_put` is told of each version before it is taken up, and of its place among those of its key.
     """
 
     __slots__ = (
-        "_due",
-        "_ends",
+        "_going",
         "_moments",
         "_number",
         "_queued",
         "_times",
+        "about_to_put",
         "newest_us",
         "span_us",
         "table",
@@ -60,12 +63,12 @@ class HistoryState(Readable):
         self.ttl_us = ttl_us
         self.versions: dict[Any, list[Version]] = {}
         self.newest_us: int | None = None
-        self._due: list[tuple[int, int, Any]] = []  # (when a version of a key can go, number, key)
-        self._ends = None if ttl_us is None else Lifetime(ttl_us)  # when the latest version of a key can go
+        self._going = Lifetime(span_us)  # when the first version of each key can go
         self._moments: list[tuple[int, int, Any]] = []  # (watched moment, number, key)
         self._times: dict[Any, list[int]] = {}  # the moments that are watched, by key
         self._queued: set[tuple[Any, int]] = set()
         self._number = 0
+        self.about_to_put: Callable[[Any, int, Version], None] | None = None
         self.written: dict[Any, None] = {}  # the keys whose versions changed since they were last saved
 
     @property
@@ -86,9 +89,19 @@ class HistoryState(Readable):
             key, at_us = selector
             insort(self._times.setdefault(key, []), at_us)
             if selector not in self._queued:
-                self._queued.add(selector)
-                heappush(self._moments, (at_us, self._next(), key))
+                self._queue(selector)
         super().watch(selector, watcher)
+
+    def _queue(self, selector: tuple[Any, int]) -> None:
+        """Notes that a moment will lie before the horizon; those that nobody watches any more are sorted out."""
+        key, at_us = selector
+        if len(self._moments) > 2 * len(self.watchers) + FEW:
+            self._moments = [one for one in self._moments if (one[2], one[0]) in self.watchers]
+            self._queued = {(one[2], one[0]) for one in self._moments}
+            heapify(self._moments)
+        self._number += 1
+        self._queued.add(selector)
+        heappush(self._moments, (at_us, self._number, key))
 
     def unwatch(self, selector: Any, watcher: Watcher) -> None:
         super().unwatch(selector, watcher)
@@ -109,11 +122,14 @@ class HistoryState(Readable):
         versions = self.versions.setdefault(key, [])
         at_us = version[0]
         place = len(versions) if not versions or versions[-1][0] < at_us else bisect_left(versions, (at_us,))
+        if self.about_to_put is not None:
+            self.about_to_put(key, place, version)
         if key not in self._times:
             versions[place : place + (place < len(versions) and versions[place][0] == at_us)] = [version]
         else:
             self._replace(key, versions, place, version)
-        self._will_go(key, place)
+        if place < 2:
+            self._will_go(key, versions)
         return place + 1 == len(versions)
 
     def _replace(self, key: Any, versions: list[Version], place: int, version: Version) -> None:
@@ -145,42 +161,37 @@ class HistoryState(Readable):
 
     def drop_due(self) -> None:
         """Drops the versions that no moment from the horizon on can see."""
-        since_us = self.since_us
-        if since_us is None:
-            return
-        while self._due and self._due[0][0] <= since_us:
-            self._drop(heappop(self._due)[2], since_us)
-        if self._ends is not None:
-            for key in self._ends.due(since_us):
-                self._ends.gone(key)
-                self._drop(key, since_us)
+        if self.newest_us is not None:
+            for key in self._going.due(self.newest_us):
+                self._drop(key, self.newest_us - self.span_us)
 
     def _drop(self, key: Any, since_us: int) -> None:
-        versions = self.versions.get(key)
-        if versions is None:
-            return
+        versions = self.versions[key]
         gone = bisect_left(versions, (since_us + 1,)) - 1
         if gone >= 0 and (versions[gone][2] is None or self._expired(versions[gone], since_us)):
             gone += 1
-        if gone > 0:
-            self._keep(key)
-            del versions[:gone]
-        if not versions:
+        self._keep(key)
+        del versions[:gone]
+        if versions:
+            self._will_go(key, versions)
+        else:
             del self.versions[key]
+            self._going.gone(key)
 
     def _expired(self, version: Version, at_us: int) -> bool:
         return self.ttl_us is not None and version[0] + self.ttl_us <= at_us
 
-    def _will_go(self, key: Any, place: int) -> None:
-        """Notes when the version at `place`, and the one that it supersedes, can go."""
-        versions = self.versions[key]
-        at_us, _, row = versions[place]
-        if row is None or place > 0:
-            heappush(self._due, (at_us, self._next(), key))
-        if place + 1 < len(versions):
-            heappush(self._due, (versions[place + 1][0], self._next(), key))
-        elif self._ends is not None:
-            self._ends.is_due(key, at_us + self._ends.ttl_us)
+    def _will_go(self, key: Any, versions: Sequence[Version]) -> None:
+        """Notes when the first version of `key` can go: when it is not in force any more from the horizon on."""
+        at_us, _, row = versions[0]
+        if row is not None:
+            ends = [versions[1][0]] if len(versions) > 1 else []
+            ends += [] if self.ttl_us is None else [at_us + self.ttl_us]
+            if not ends:
+                self._going.gone(key)
+                return
+            at_us = min(ends)
+        self._going.is_due(key, at_us + self.span_us)
 
     def _keep(self, key: Any) -> None:
         """The versions of `key` are about to change."""
@@ -188,21 +199,15 @@ class HistoryState(Readable):
         if (copies := self.table.context.copies) is not None:
             copies.keep_history(self, key)
 
-    def _next(self) -> int:
-        self._number += 1
-        return self._number
-
     # ---- what a snapshot holds
 
     def load(self, versions: dict[Any, list[Version]], newest_us: int | None) -> None:
         """Takes up saved versions in place of all that is here."""
         self.versions = versions
         self.newest_us = newest_us
-        self._due = []
-        self._ends = None if self.ttl_us is None else Lifetime(self.ttl_us)
+        self._going = Lifetime(self.span_us)
         for key, of_key in versions.items():
-            for place in range(len(of_key)):
-                self._will_go(key, place)
+            self._will_go(key, of_key)
 
     def as_if_written(self, versions: Sequence[Version], at_us: int, row: Any, written_us: int) -> Any:
         """What the row would be as of `at_us`, had `row` been written beside `versions` as of `written_us`."""

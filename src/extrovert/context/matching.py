@@ -41,6 +41,9 @@ class Matching:
         self._count = 0
         self._due: list[tuple[int, int, Any]] = []
 
+    def __len__(self) -> int:
+        return self._count
+
     def take(self, key: Any, event: Any, stream: int, at_us: int) -> tuple[list[Match], bool]:
         """The matches that `event` completes, and whether there was room for one that it would begin.
 

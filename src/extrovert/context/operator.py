@@ -7,15 +7,32 @@ same step: what they make hangs on nothing but the log, so it is not logged agai
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
 
-__all__ = ["DeclaredOperator", "Failure", "Operator"]
+__all__ = ["DeclaredOperator", "Failure", "Figures", "Operator"]
 
 Failure = tuple[int, str]
 """The place in a batch of a record that could not be taken, and why."""
+
+
+class Figures(NamedTuple):
+    """How an operator is doing: its `kind`, and how much it has `held` of what `holds` names.
+
+    `latest_us` is the latest event time that it has seen, `reached_us` its watermark, `next_us` the moment that it
+    waits for. `late` counts what came too late, `quarantined` the rows that could not be made.
+    """
+
+    kind: str
+    holds: str = ""
+    held: int = 0
+    late: int = 0
+    quarantined: int = 0
+    latest_us: int | None = None
+    reached_us: int | None = None
+    next_us: int | None = None
 
 
 class DeclaredOperator(Protocol):
@@ -63,4 +80,8 @@ class Operator(Protocol):
 
     def load(self, state: bytes) -> None:
         """Takes up a saved state, and asks again for the moments that it waits for."""
+        ...
+
+    def figures(self) -> Figures:
+        """How it is doing, for whoever runs it."""
         ...

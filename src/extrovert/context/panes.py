@@ -67,33 +67,50 @@ class Pane(dict[Any, Held]):
 
 
 class Deadlines:
-    """Panes of these stages by the event time when each has its turn; of equal ones, in the order of coming."""
+    """Panes by the event time when each has its turn: so long after its end as is said of its stage.
 
-    def __init__(self, *stages: int) -> None:
-        self._stages = stages
+    A session that grows is due later. That is looked up when its old time comes, so that growing costs nothing.
+    """
+
+    def __init__(self, after_us: dict[int, int]) -> None:
+        self._after_us = after_us
         self._heap: list[tuple[int, int, Pane]] = []
         self._count = 0
 
-    def put(self, pane: Pane, due_us: int) -> None:
-        """The pane is due then, and at no other time."""
-        pane.due_us = due_us
+    def put(self, pane: Pane) -> int:
+        """The pane is of a stage that is waited for; gives when it is due."""
+        due_us = pane.due_us = pane.end_us + self._after_us[pane.stage]
         self._count += 1
         heappush(self._heap, (due_us, self._count, pane))
+        return due_us
 
     def next(self) -> tuple[int, Pane] | None:
         """The pane that is due first, and when."""
         heap = self._heap
-        while heap and (heap[0][2].due_us != heap[0][0] or heap[0][2].stage not in self._stages):
-            heappop(heap)
-        return (heap[0][0], heap[0][2]) if heap else None
+        while heap:
+            due_us, _, pane = heap[0]
+            after_us = self._after_us.get(pane.stage)
+            if after_us is None or pane.due_us != due_us:
+                heappop(heap)
+            elif pane.end_us + after_us > due_us:
+                heappop(heap)
+                self.put(pane)
+            else:
+                return due_us, pane
+        return None
 
-    def in_order(self) -> list[Pane]:
-        """All panes, as they are due."""
-        return [pane for due_us, _, pane in sorted(self._heap) if due_us == pane.due_us and pane.stage in self._stages]
+    def waiting(self) -> list[Pane]:
+        """All panes, by their ends, starts and first rows: the order hangs on nothing but what they are."""
+        mine = (one for due_us, _, one in self._heap if due_us == one.due_us and one.stage in self._after_us)
+        return sorted(mine, key=lambda pane: (pane.stage, pane.end_us, pane.start_us, *_first_name(pane)))
 
     def pop(self) -> None:
         """Takes away what `next` gave."""
         heappop(self._heap)
+
+
+def _first_name(pane: Pane) -> list[str]:
+    return [held.name for held in pane.values()][:1]
 
 
 def instant(at_us: int) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from extrovert.context.ahead import ahead_span, limit, too_far
 from extrovert.context.matching import Match, Matching
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 from extrovert.context.shape import Shape, source_of
 from extrovert.context.stream import Stream
 from extrovert.context.table import field_name
@@ -273,6 +273,13 @@ class _Following:
         if not moments or wanted_us < moments[0]:
             heappush(moments, wanted_us)
             self._context.wake_at(wanted_us, self._declared.name)
+
+    def figures(self) -> Figures:
+        """The matches under way, and the events that wait for their turn."""
+        waiting, turn_us = len(self._waiting), self._turn_us()
+        holds = f"matches, {waiting} waiting events" if waiting else "matches"
+        latest_us = None if turn_us is None else turn_us + self._declared.disorder_us
+        return Figures("pattern", holds, len(self._matching), 0, 0, latest_us, turn_us, min(self._asked, default=None))
 
     # ---- snapshots
 

@@ -21,18 +21,27 @@ class _State(msgspec.Struct):
     late: int
     quarantine: dict[str, str]
     panes: msgspec.Raw
+    rowless: dict[str, int] = {}
+    """The ends of windows that are not held any more, and whose rows do not tell, since they could not be made."""
 
 
 def saved(state: WindowState) -> bytes:
-    """The held windows, pane by pane in the order of their deadlines: (start, end, stage, windows)."""
+    """The held windows, pane by pane in the order of their ends: (start, end, stage, windows)."""
     panes = [
         (pane.start_us, pane.end_us, pane.stage, [(held.key, held.filled, held.cell) for held in pane.values()])
         for deadlines in (state.opened, state.ended)
-        for pane in deadlines.in_order()
+        for pane in deadlines.waiting()
         if pane.stage != FORGOTTEN
     ]
     encode = msgspec.json.encode
-    return encode(_State(state.mark, state.late, state.quarantine, msgspec.Raw(encode(panes))))
+    return encode(_State(state.mark, state.late, state.quarantine, msgspec.Raw(encode(panes)), _rowless(state)))
+
+
+def _rowless(state: WindowState) -> dict[str, int]:
+    if not state.quarantine:
+        return {}
+    forgotten = (pane for pane in state.ended.waiting() if pane.stage == FORGOTTEN)
+    return {name: pane.end_us for pane in forgotten for name in pane.names if name in state.quarantine}
 
 
 def restore(state: WindowState, saved: bytes) -> None:
@@ -54,18 +63,17 @@ def restore(state: WindowState, saved: bytes) -> None:
             state.watch(pane)
         else:
             state.closed_held += stage == CLOSED
-            state.end(pane, pane.end_us + declared.lateness_us)
-    _restore_forgotten(state, held_names)
+            state.end(pane)
+    _restore_forgotten(state, held_names, found.rowless)
     if state.mark.alarm_us is not None:
         state.context.wake_at(state.mark.alarm_us, declared.name)
 
 
-def _restore_forgotten(state: WindowState, held: set[str]) -> None:
+def _restore_forgotten(state: WindowState, held: set[str], rowless: dict[str, int]) -> None:
     panes: dict[int, Pane] = {}
-    for name, row in state.table.rows.items():
-        if name not in held:
-            end_us = to_us(row.ends_at)
-            pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
-            pane.names.append(name)
-    for end_us, pane in panes.items():
-        state.end(pane, end_us + state.declared.keep_us)
+    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items() if name not in held}
+    for name, end_us in (ends | rowless).items():
+        pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
+        pane.names.append(name)
+    for pane in panes.values():
+        state.end(pane)

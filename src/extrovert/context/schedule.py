@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.core.record import Record
@@ -143,3 +143,7 @@ class _Ticking:
     def load(self, state: bytes) -> None:
         self._next_us = msgspec.json.decode(state, type=int | None)
         self._context.wake_at(self._next_us or 0, self._declared.name)
+
+    def figures(self) -> Figures:
+        """The tick that comes next."""
+        return Figures("schedule", next_us=self._next_us)

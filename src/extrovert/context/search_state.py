@@ -11,6 +11,7 @@ import msgspec
 
 from extrovert.context.index import IndexState
 from extrovert.context.keywords import Keywords, Ranked, Terms
+from extrovert.context.operator import Figures
 from extrovert.context.query import Hit, Query, accepts, fused
 from extrovert.context.reads import Readable, swap
 from extrovert.context.table import TableState
@@ -253,6 +254,10 @@ class SearchState(Readable):
         self.vectors.restore(saved.keys, saved.codes)
         self.waiting = dict.fromkeys(saved.waiting)
         self.since_us = saved.since_us
+
+    def figures(self) -> Figures:
+        """The rows that wait for their vectors."""
+        return Figures("search", "rows without vectors" if self.vectors is not None else "", len(self.waiting))
 
 
 class _Saved(msgspec.Struct):

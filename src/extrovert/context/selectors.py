@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
     from extrovert.context.table import TableState
 
-__all__ = ["SavedRead", "Selectors", "readables"]
+__all__ = ["SavedRead", "Selectors", "back_of", "readables"]
 
 SavedRead = tuple[str, Any, Any]
 """What was read, the selector and the token."""
@@ -33,7 +34,7 @@ class Selectors:
     def __init__(self, context: LiveContext) -> None:
         self._readables = readables(context)
         self._names = {of: name for name, of in self._readables.items()}
-        self._back = {of: _back(of) for of in self._names}
+        self._back = {of: back_of(of) for of in self._names}
 
     def saved(self, reads: ReadSet) -> list[SavedRead] | None:
         """A read set for a snapshot; None where JSON would not give back the same one."""
@@ -83,7 +84,7 @@ def _comes_back(back: Callable[[Any], Any], selector: Any) -> bool:
         return False
 
 
-def _back(of: Readable) -> Callable[[Any], Any] | None:
+def back_of(of: Readable) -> Callable[[Any], Any] | None:
     """What makes a selector of its JSON; None where that is the selector itself."""
     match of:
         case IndexState() | CountState():
@@ -104,8 +105,14 @@ def _back(of: Readable) -> Callable[[Any], Any] | None:
 
 
 def _kinds(table: TableState, fields: Sequence[str]) -> tuple[Any, ...]:
-    kinds = {field.name: field.type for field in msgspec.structs.fields(table.declared.record)}
+    kinds = _types(table.declared.record)
     return tuple(kinds[name] for name in fields)
+
+
+@lru_cache(maxsize=1024)
+def _types(record: type[msgspec.Struct]) -> dict[str, Any]:
+    """The types of a record's fields. To find them takes long, and each snapshot wants to know."""
+    return {field.name: field.type for field in msgspec.structs.fields(record)}
 
 
 def _interval(plain: Sequence[Any], entry: tuple[Any, ...]) -> Interval:

@@ -11,10 +11,10 @@ from extrovert.context.ahead import limit, too_far
 from extrovert.context.assigning import Assigner, assigner
 from extrovert.context.columns import checked
 from extrovert.context.folding import Batch, Folding
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 from extrovert.context.panes import CLOSED, DROPPED, FIRST_US, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant, row_key
 from extrovert.context.saving import restore, saved
-from extrovert.context.watermark import Watermark
+from extrovert.context.watermark import NEVER, Watermark
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -38,8 +38,8 @@ class WindowState:
         self.mark = Watermark()
         self.late = 0
         self.quarantine: dict[str, str] = {}
-        self.opened = Deadlines(OPEN)
-        self.ended = Deadlines(CLOSED, FORGOTTEN)
+        self.opened = Deadlines({OPEN: 0})
+        self.ended = Deadlines({CLOSED: declared.lateness_us, FORGOTTEN: declared.keep_us})
         self.due_us = FAR
         self._tells = False
         self.closed_held = 0
@@ -118,15 +118,13 @@ class WindowState:
             pane.stage = CLOSED
             self.closed_held += 1
             self._tells = True
-            self.end(pane, pane.end_us + self.declared.lateness_us)
+            self.end(pane)
             return
-        self.opened.put(pane, pane.end_us)
-        self.due_us = min(self.due_us, pane.end_us)
+        self.due_us = min(self.due_us, self.opened.put(pane))
 
-    def end(self, pane: Pane, due_us: int) -> None:
-        """A pane is closed or forgotten: what comes next for it is due then."""
-        self.ended.put(pane, due_us)
-        self.due_us = min(self.due_us, due_us)
+    def end(self, pane: Pane) -> None:
+        """A pane is closed or forgotten, and waits for what comes next."""
+        self.due_us = min(self.due_us, self.ended.put(pane))
 
     def _move_on(self, offset: int) -> None:
         """Closes, forgets and drops what the watermark has passed."""
@@ -135,29 +133,22 @@ class WindowState:
         for deadlines in (self.opened, self.ended):
             while (first := deadlines.next()) is not None and first[0] <= reached_us:
                 deadlines.pop()
-                self._next_stage(first[1], first[0], offset)
+                self._next_stage(first[1], offset)
             if first is not None:
                 self.due_us = min(self.due_us, first[0])
 
-    def _next_stage(self, pane: Pane, due_us: int, offset: int) -> None:
-        declared = self.declared
+    def _next_stage(self, pane: Pane, offset: int) -> None:
         if pane.stage == OPEN:
-            if pane.end_us > due_us:  # a session that has grown
-                self.opened.put(pane, pane.end_us)
-                return
             pane.stage = CLOSED
             self.closed_held += 1
             self._tells = True  # a late event of this very batch may come to it
             self._closing.update(dict.fromkeys(pane.values(), offset))
-            self.end(pane, pane.end_us + declared.lateness_us)
+            self.end(pane)
         elif pane.stage == CLOSED:
-            if pane.end_us + declared.lateness_us > due_us:
-                self.end(pane, pane.end_us + declared.lateness_us)
-                return
             self.closed_held -= 1
             self.assigner.forget(pane)
             pane.forget()
-            self.end(pane, pane.end_us + declared.keep_us)
+            self.end(pane)
         else:
             pane.stage = DROPPED
             self._gone.update(dict.fromkeys(pane.names, offset))
@@ -277,6 +268,13 @@ class WindowState:
             if batch is not None and offset in batch.offsets:
                 failures.setdefault(batch.place_at(offset), cause)
             return None
+
+    def figures(self) -> Figures:
+        """The windows that still take events, by how far event time is."""
+        held = sum(len(pane) for pane in self.assigner.panes())
+        known = self.mark.latest_us != NEVER
+        times = (self.mark.latest_us, self.mark.reached_us) if known else (None, None)
+        return Figures("window", "windows", held, self.late, len(self.quarantine), *times, self.mark.alarm_us)
 
     # ---- snapshots
 

@@ -13,7 +13,7 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.core.record import Record
 
-__all__ = ["accepts_none", "add", "check_key", "check_name", "hints", "records"]
+__all__ = ["accepts_none", "add", "check_key", "check_name", "decoder_of_old", "hints", "records"]
 
 
 def add(known: dict[str, Any], kind: str, name: str, declared: Any) -> Any:
@@ -64,7 +64,31 @@ def hints(kind: str, name: str, function: Callable[..., Any]) -> dict[str, Any]:
 def accepts_none(name: str, function: Callable[..., Any]) -> bool:
     """Whether an agent function's second parameter may be None."""
     parameters = list(inspect.signature(function).parameters)
-    if len(parameters) != 2:
-        raise DeclarationError(f"Agent `{name}` must take two parameters: (turn, value).")
+    if not 2 <= len(parameters) <= 3:
+        raise DeclarationError(f"Agent `{name}` must take (turn, value), or (turn, value, old).")
     hint = hints("Agent", name, function).get(parameters[1], Any)
-    return hint is None or type(None) in typing.get_args(hint)
+    return hint is not Any and _may_be_none(hint)
+
+
+def decoder_of_old(name: str, function: Callable[..., Any]) -> msgspec.json.Decoder[Any] | None:
+    """Reads the value that an agent function wants as its third parameter from JSON; None where it takes no third."""
+    parameters = list(inspect.signature(function).parameters)
+    if len(parameters) < 3:
+        return None
+    found = hints("Agent", name, function)
+    value, hint = (found.get(parameter, Any) for parameter in parameters[1:3])
+    if not _may_be_none(hint):
+        raise DeclarationError(f"Agent `{name}`: there may be no old value, so `{parameters[2]}` must accept None.")
+    if Any not in (value, hint) and hint != value | None:
+        kind = getattr(value, "__name__", value)
+        raise DeclarationError(
+            f"Agent `{name}`: `{parameters[2]}` was the `{parameters[1]}` once, so its type must be `{kind} | None`."
+        )
+    try:
+        return msgspec.json.Decoder(hint)
+    except TypeError as error:
+        raise DeclarationError(f"Agent `{name}`: `{parameters[2]}` cannot be kept as JSON: {error}") from error
+
+
+def _may_be_none(hint: Any) -> bool:
+    return hint is None or hint is Any or type(None) in typing.get_args(hint)

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.corrected import Invalidated, RowCorrected
+from extrovert.core.heard import Heard
 from extrovert.core.record import Record
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "GuardNote",
     "Heard",
     "Intent",
+    "Invalidated",
     "Passed",
     "Position",
     "ReadNote",
     "Retried",
+    "RowCorrected",
     "UndoIntent",
     "Usage",
     "Wake",
@@ -62,15 +66,6 @@ class Events(_Part, tag="events", tag_field="kind"):
     source: str = ""
     position: Position = None
     keys: list[Any] | None = None
-
-
-class Heard(_Part, tag="heard", tag_field="kind"):
-    """Sources were heard that had nothing new: by stream, the latest engine time up to which that is known.
-
-    It is logged where somebody depends on how fresh what came of them is, and no more often than that takes.
-    """
-
-    heard: dict[str, int]
 
 
 class Dead(_Part, tag="dead", tag_field="kind"):
@@ -113,7 +108,9 @@ class Passed(_Part, tag="passed", tag_field="kind"):
 class Wake(_Part):
     """Why a turn runs: `on` names the stream, table or view; `offset` the change that made it due, at `at_us`.
 
-    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen.
+    `events` are the offsets of the events that a turn on a stream sees; `digest` is the fingerprint of the value seen,
+    and `saw` the value itself, where the agent's next turn is told it. `hops` decisions, one after the other, have led
+    to it since something came from outside; `via` are the agents of the last of them.
     """
 
     on: str
@@ -121,6 +118,9 @@ class Wake(_Part):
     at_us: int
     events: list[int] = []
     digest: str = ""
+    saw: msgspec.Raw = msgspec.Raw(b"null")
+    hops: int = 0
+    via: list[str] = []
 
 
 class AskSent(_Part):
@@ -252,6 +252,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     `heard` has that for each stream with a source on which its reads hang (null: never heard); those in `silent` were
     older than its agent allows, and its fallback answered.
+    One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
     turn: str
@@ -275,11 +276,17 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     undoes: list[str] = []
     heard: dict[str, int | None] = {}
     silent: list[str] = []
+    shadow: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """How its turn ended, in a word."""
+        return "shadow" if self.shadow else "decided"
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
     """A turn ended without a decision: `outcome` is gone (nothing left to decide), stale (what it read was too old),
-    dropped, contended or failed."""
+    dropped, contended, cycle (agents woke each other without end) or failed."""
 
     turn: str
     agent: str
@@ -350,7 +357,19 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
 
 
 Body = (
-    Events | Heard | Dead | Retried | Passed | Attempted | Answered | Decided | Ended | Failed | EffectStep | Embedded
+    Events
+    | Heard
+    | Dead
+    | Retried
+    | Passed
+    | Attempted
+    | Answered
+    | Decided
+    | Ended
+    | Failed
+    | EffectStep
+    | Embedded
+    | Invalidated
 )
 
 

@@ -51,7 +51,10 @@ class Store(Protocol):
     """The durable log, with snapshots beside it. Entries are in order of their offsets, without gaps."""
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Writes the entries as one unit and returns when they are durable: after a crash all are there, or none."""
+        """Writes the entries as one unit and returns when they are durable: after a crash all are there, or none.
+
+        Raises `AlreadyRunning` where they do not follow the last one, since another engine has written meanwhile.
+        """
         ...
 
     def entries(self, since: int = 0) -> Iterator[Entry]:

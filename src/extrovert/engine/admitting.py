@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from extrovert.engine.ending import end
 from extrovert.engine.shard import Shard
+from extrovert.turns.chain import cycle
 from extrovert.turns.running import Running
 
 __all__ = ["Admitting"]
@@ -22,12 +24,17 @@ class Admitting:
         fold, now_us = self.shard.fold, self.shard.now_us
         for book in self._books:
             book.release(now_us)
-            while most > 0 and book.due and len(book.running) < book.agent.concurrency:
+            while most > 0 and book.due and book.room > 0:
                 key = book.next_key()
                 if key is None:
                     break
                 most -= 1
-                yield fold.begin(book, key, now_us)
+                turn = fold.begin(book, key, now_us)
+                if cause := cycle(turn.wake, turn.agent.name, self.shard.options.max_hops):
+                    turn.value, turn.version = fold.present(turn.agent, key)
+                    end(self.shard, turn, "cycle", cause)
+                else:
+                    yield turn
 
     def next_us(self) -> int | None:
         """When the next key that is left alone may be served; None where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -14,6 +14,8 @@ from extrovert.turns.running import HOLD, Running
 from extrovert.turns.waits import Approval, ApprovalAsked
 
 __all__ = ["Bounds", "hold_asked", "said_of_hold"]
+
+FEW = 64
 
 
 class Bounds:
@@ -27,6 +29,10 @@ class Bounds:
         """A turn begins, or is let go on: from now on its deadline counts."""
         deadline_us = _deadline_us(turn)
         if deadline_us is not None and _free(turn):
+            running = self.shard.fold.running
+            if len(self._due) > 2 * len(running) + FEW:  # most of these turns have ended
+                self._due = [due for due in self._due if due[1] in running]
+                heapify(self._due)
             heappush(self._due, (deadline_us, turn.id))
 
     def late(self, turn: Running) -> bool:

@@ -27,7 +27,7 @@ __all__ = ["Declared"]
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of an app. `answerers` makes what answers asks, by model name, for a seed; `outcomes` names the
-    stream of the outcomes of an effect, where there is one."""
+    stream of the outcomes of an effect, where there is one. Decisions are watched for corrections for `horizon_us`."""
 
     name: str
     streams: Sequence[Stream[Any]]
@@ -40,6 +40,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sequence[TimedSource | LiveSource]
     operators: Sequence[DeclaredOperator] = ()
     strict_shards: bool = False
+    max_hops: int = 100
+    horizon_us: int | None = None
     retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
     models: Mapping[str, Model] = {}
@@ -54,6 +56,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             self.operators,
             strict_shards=self.strict_shards,
             outcomes=self.outcomes,
+            horizon_us=self.horizon_us,
         )
         for source in self.sources:
             if stream := getattr(source, "stream", ""):

@@ -7,8 +7,11 @@ while after the first of it began to wait, so that the same inputs give the same
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from concurrent.futures import Future
+from threading import Thread
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from extrovert.context.search_state import SearchState, Waiting
 from extrovert.core.errors import TransientError
@@ -18,10 +21,16 @@ from extrovert.engine.shard import Shard
 
 __all__ = ["Embedding"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_LOG = logging.getLogger("extrovert")
+
 BATCH = 64
 VIRTUAL_DELAY_US = 100_000
 RETRY_US = 1_000_000
 MAX_RETRY_US = 60_000_000
+CLOSING_S = 5.0
+"""How long an engine that ends waits for a batch that is under way."""
 
 
 class Outcome(NamedTuple):
@@ -77,8 +86,18 @@ class Embedding:
                 self._tasks[search] = asyncio.create_task(self._work(search, search.embedder), name="embedding")
 
     async def close(self) -> None:
-        """Waits for the batches under way; they are not logged, and begun anew after a restart."""
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        """Waits a while for the batches under way; they are not logged, and begun anew after a restart."""
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING_S)
+        for search in self._tasks:
+            told = (
+                "The embedder of search `%s` has not answered in %s s, and is left behind; its rows are embedded anew."
+            )
+            _LOG.warning(told, search.name, CLOSING_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _due_us(self, search: SearchState) -> int:
         delay_us = VIRTUAL_DELAY_US if self.virtual else 0
@@ -87,7 +106,7 @@ class Embedding:
     async def _work(self, search: SearchState, embedder: Embedder) -> None:
         batch = search.batch(BATCH)
         try:
-            self._outcomes[search] = await asyncio.to_thread(_embedded, embedder, batch)
+            self._outcomes[search] = await _beside(_embedded, embedder, batch)
         finally:
             del self._tasks[search]
             self.changed()
@@ -118,6 +137,21 @@ class Embedding:
         if error.retry_after_s is not None:
             wait_us = round(error.retry_after_s * 1_000_000)
         self._retry_us[search] = self.shard.now_us + wait_us
+
+
+async def _beside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Does `work` in a thread of its own, which keeps nobody from ending: an embedder may hang."""
+    done = Future[T]()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=run, name="embedding", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _embedded(embedder: Embedder, batch: Sequence[Waiting]) -> Outcome:

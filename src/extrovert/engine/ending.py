@@ -9,10 +9,11 @@ import msgspec
 
 from extrovert.core.errors import TransientError
 from extrovert.core.ids import canonical
-from extrovert.core.log import Attempted, Dead, Decided, Emit, Ended, Failed, Wake, Write
+from extrovert.core.log import Attempted, Dead, Decided, Ended, Failed, Wake
 from extrovert.core.time import span_us
 from extrovert.engine.shard import Shard
 from extrovert.turns.attempt import Attempt
+from extrovert.turns.buffered import emits_of, writes_of
 from extrovert.turns.intended import intents
 from extrovert.turns.ledger import notes
 from extrovert.turns.running import Running
@@ -20,8 +21,7 @@ from extrovert.turns.running import Running
 __all__ = ["commit", "end", "fail", "log_emitting"]
 
 Apply = Callable[[int], list[tuple[int, str]]]
-NONE = msgspec.Raw(b"null")
-QUIET = frozenset({"gone", "dropped", "stale"})
+SILENT = frozenset({"gone", "dropped", "stale"})
 """Outcomes that call for nobody: they are in the ledger, and no dead letter tells of them."""
 
 
@@ -39,15 +39,8 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         changed=stale,
         trail=turn.trail,
         answers=[answer.offset for answer in seen.used],
-        writes=[
-            Write(table, key, NONE if row is None else msgspec.Raw(canonical(row)))
-            for table, rows in scope.writes.items()
-            for key, row in rows.items()
-        ],
-        emits=[
-            Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event)), due_us)
-            for stream, event, due_us in seen.emitted
-        ],
+        writes=writes_of(scope),
+        emits=emits_of(seen),
         effects=intents(seen.intended),
         refused=attempt.refused,
         saved=len(seen.used) if stale else 0,
@@ -57,6 +50,7 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         undoes=seen.undone,
         heard=shard.ages(shard.fold.context.origins.of_reads(scope.taken), shard.now_us),
         silent=list(seen.silent),
+        shadow=turn.agent.shadow,
     )
     cancel_calls(shard, turn)
     log_emitting(
@@ -71,7 +65,8 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
 def log_emitting(shard: Shard, body: Decided | Attempted, apply: Apply, **options: Any) -> None:
     """Logs an entry that emits events; those that a table cannot take are dead letters."""
     offset = shard.fold.end
-    failures: Sequence[tuple[int, str]] = shard.log(body, apply, count=1 + len(body.emits), **options)
+    emits = 0 if isinstance(body, Decided) and body.shadow else len(body.emits)
+    failures: Sequence[tuple[int, str]] = shard.log(body, apply, count=1 + emits, **options)
     for place, cause in failures:
         emit = body.emits[place]
         shard.bury(Dead(emit.to, cause, raw=bytes(emit.data).decode(), event=offset + 1 + place))
@@ -105,7 +100,7 @@ def end(shard: Shard, turn: Running, outcome: str, cause: str) -> None:
     body = Ended(turn.id, agent.name, turn.key, outcome, wake_seen(shard, turn), turn.attempt, turn.trail, cause)
     about = (turn.id, agent.name, str(turn.key))
     shard.log(body, lambda offset: shard.fold.ended(body, offset, shard.now_us), about=about)
-    if outcome not in QUIET:
+    if outcome not in SILENT:
         why, events = f"{outcome}: {cause}", derived_events(shard, turn)
         shard.bury(Dead(turn.wake.on, why, turn=turn.id, agent=agent.name, key=turn.key, events=events))
 
@@ -114,7 +109,10 @@ def wake_seen(shard: Shard, turn: Running) -> Wake:
     """The turn's wake, with the digest of what the turn saw there."""
     if turn.agent.source == "stream":
         return turn.wake
-    return turn.wake.but(digest=shard.fold.books[turn.agent.name].digest(turn.value, turn.version))
+    book = shard.fold.books[turn.agent.name]
+    seen = turn.wake.but(digest=book.digest(turn.value, turn.version))
+    saw = book.saw(turn.value)
+    return seen if saw is None else seen.but(saw=saw)
 
 
 def cancel_calls(shard: Shard, turn: Running) -> None:

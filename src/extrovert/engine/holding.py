@@ -7,12 +7,13 @@ agent's fallback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from extrovert.context.reads import ReadSet, changed
 from extrovert.core.log import Attempted
 from extrovert.engine.ending import end
 from extrovert.engine.shard import Shard
+from extrovert.turns.allowed import allowed_us, said_of, too_old
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.ledger import named
 from extrovert.turns.running import Running
@@ -40,7 +41,7 @@ class Holding:
             return attempt
         attempt.drop()
         if turn.agent.stale == "refuse":
-            end(self.shard, turn, "stale", self._told(silent))
+            end(self.shard, turn, "stale", said_of(self._context, silent, self.shard.now_us))
         else:
             self._hold(turn, attempt, silent, why, stale)
         return None
@@ -78,25 +79,19 @@ class Holding:
 
     def _silent(self, turn: Running, attempt: Attempt) -> dict[str, int]:
         """The streams that have been silent for longer than they may, and how long they may; heartbeats count."""
-        limits, fresh_us = dict(attempt.turn.limits), turn.agent.fresh_us
-        if not limits and fresh_us is None:
+        if turn.agent.fresh_us is None and not attempt.turn.fresh_us:
             return {}
         if not self.shard.options.validate or attempt.scope.copy is not None:
             return {}
-        if fresh_us is not None:
-            for stream in self._context.origins.of_reads(attempt.scope.taken):
-                limits[stream] = min(limits.get(stream, fresh_us), fresh_us)
-        if too_old := self._too_old(limits, limits):
-            self.shard.hear(too_old, self.shard.now_us)
-        return {stream: limits[stream] for stream in self._too_old(too_old, limits)}
-
-    def _too_old(self, streams: Iterable[str], limits: dict[str, int]) -> list[str]:
-        state = self._context.freshness.state
-        return sorted(stream for stream in streams if not state(stream).token(limits[stream]))
+        allowed = allowed_us(self._context, turn.agent, attempt)
+        if found := too_old(self._context, allowed):
+            self.shard.hear(found, self.shard.now_us)
+        return {stream: allowed[stream] for stream in too_old(self._context, allowed, found)}
 
     def _hold(self, turn: Running, attempt: Attempt, silent: dict[str, int], why: str, stale: list[str]) -> None:
         """Nothing is asked, and what is in flight goes on, until the sources are heard or what was read changes."""
-        if tuple(silent) != turn.silent:
+        lost, turn.lost = turn.lost, frozenset()
+        if tuple(silent) != turn.silent or lost:
             body = Attempted(
                 turn=turn.id,
                 agent=turn.agent.name,
@@ -104,6 +99,7 @@ class Holding:
                 attempt=turn.attempt,
                 why=why,
                 changed=stale,
+                cancelled=[place[0] for place in lost],
                 refused=attempt.refused,
                 wake=None if turn.trail else turn.wake,
                 silent=list(silent),
@@ -119,20 +115,3 @@ class Holding:
         for stream, limit_us in silent.items():
             reads[self._context.freshness.state(stream), limit_us] = False
         turn.watch(reads)
-
-    def _told(self, silent: dict[str, int]) -> str:
-        """In words, for how long the sources have been silent, and how long they may be."""
-        told: list[str] = []
-        for stream, limit_us in silent.items():
-            heard_us = self._context.freshness.state(stream).heard_us
-            was = (
-                "was never heard"
-                if heard_us is None
-                else f"was last heard {_seconds(self.shard.now_us - heard_us)} before"
-            )
-            told.append(f"stream `{stream}` {was}, and {_seconds(limit_us)} are allowed")
-        return "what it read was too old: " + "; ".join(told)
-
-
-def _seconds(span_us: int) -> str:
-    return f"{span_us / 1_000_000:g} s"

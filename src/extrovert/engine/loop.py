@@ -22,6 +22,7 @@ from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
+from extrovert.engine.forgetting import Forgetting
 from extrovert.engine.hearing import Hearing
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
@@ -68,6 +69,7 @@ class Engine:
             refresh_us=self.settings.refresh_us,
             heard_us=lambda now_us: self.hearing.oldest_us(now_us),
             hears=lambda stream, at_us: self.hearing.heard_us(stream, at_us),
+            max_hops=declared.max_hops,
             wall_us=wall_us,
         )
         self.shard = Shard(fold, options)
@@ -94,7 +96,7 @@ class Engine:
         self._failure: BaseException | None = None
         self.snapshots = Snapshots(declared, fold, store, snapshot_at)
         self.retention = Retention(declared.retention_us, fold, store)
-        self._forgetting = False
+        self.forgetting = Forgetting(self.retention, self.writing, self.nudge, virtual=clock.virtual)
         self._cut_at = fold.end
 
     # ---- life
@@ -287,8 +289,10 @@ class Engine:
 
     def _answer_due(self, now_us: int) -> None:
         while (call := self.timing.take(now_us)) is not None:
-            waits = call.request.kind in WAITS
-            self._hand_over(call, Reply(time_ran_out(call.request)) if waits else self.calls.answer(call))
+            if call.request.kind in WAITS:
+                self.turning.ran_out(call, time_ran_out(call.request))
+            else:
+                self._hand_over(call, self.calls.answer(call))
 
     def _wanted(self, call: Call) -> bool:
         """Whether a call has not been cancelled, and perhaps sent anew since."""
@@ -357,7 +361,7 @@ class Engine:
             self._save()
         if self.snapshots.saving:
             self.snapshots.go_on(self.writing.durable, self.nudge)
-        self._forget()
+        self.forgetting.step(self.shard.now_us)
 
     def _save(self) -> None:
         if self.clock.virtual:
@@ -365,24 +369,6 @@ class Engine:
         else:
             self._cut_at = self.shard.fold.end
             self.snapshots.begin(base=self.retention.take_base(self.shard.now_us))
-
-    def _forget(self) -> None:
-        """Deletes a little of what the log need not keep, if it is time."""
-        if self._forgetting or (work := self.retention.work(self.shard.now_us)) is None:
-            return
-        if self.clock.virtual:
-            while work():
-                pass
-            return
-        self._forgetting = True
-
-        def done(more: bool) -> None:
-            self._forgetting = False
-            if more:
-                self.retention.again()
-            self.nudge()
-
-        self.writing.beside(work, done)
 
     async def _wait(self, until_us: int | None) -> None:
         """Waits for a signal, or until the engine time is `until_us`."""

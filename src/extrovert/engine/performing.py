@@ -15,7 +15,7 @@ from extrovert.turns.declare import Effect
 from extrovert.turns.guards import Guard, written
 from extrovert.turns.outbox import Pending
 
-__all__ = ["Performing"]
+__all__ = ["CRASHED", "Performing"]
 
 CRASHED = "the engine stopped meanwhile"
 

@@ -15,7 +15,7 @@ from extrovert.engine.saved import Snapshot, restore
 from extrovert.engine.schema import beginnings, kept_streams
 from extrovert.turns.fold import Fold
 
-__all__ = ["as_of", "recover"]
+__all__ = ["as_of", "recover", "taken_up"]
 
 Rows = Callable[[str], Iterator[SavedRow]]
 
@@ -47,13 +47,22 @@ def as_of(declared: Declared, store: Store, offset: int) -> Fold:
 
     Raises `DeclarationError` where that lies before what is kept, or where an older base than the app's is needed.
     """
-    fold = _fold(declared, store)
     with _uncollected():
-        _begin(fold, declared, store, offset)
+        fold = taken_up(declared, store, offset)
         for entry in store.entries(fold.end):
             if entry.offset + entry.count > offset:
                 break
             fold.replay(entry)
+    return fold
+
+
+def taken_up(declared: Declared, store: Store, offset: int) -> Fold:
+    """The fold as of the newest base up to `offset`, or of nothing: the log goes on at its `end`.
+
+    Raises `DeclarationError` like `as_of`.
+    """
+    fold = _fold(declared, store)
+    _begin(fold, declared, store, offset)
     return fold
 
 

@@ -16,6 +16,8 @@ from extrovert.context.table import TableState
 from extrovert.core.log import AskSent, Position, Wake
 from extrovert.engine.codes import code_of
 from extrovert.engine.declared import Declared
+from extrovert.turns.chain import Cause
+from extrovert.turns.corrections import Watched
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.outbox import OutboxState
@@ -32,6 +34,8 @@ class _Book(msgspec.Struct):
     events: list[tuple[Any, list[tuple[int, msgspec.Raw]]]]
     resting: list[tuple[Any, int]]
     settling: list[tuple[Any, int]] = []
+    olds: list[tuple[Any, msgspec.Raw]] = []
+    meanwhile: list[tuple[Any, Cause]] = []
 
 
 class _Turn(msgspec.Struct):
@@ -76,6 +80,7 @@ class Snapshot(msgspec.Struct):
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
     heard: dict[str, Heard] = {}
+    watched: list[Watched] = []
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -93,6 +98,8 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
             [(key, [(offset, raw(event)) for offset, event in waiting]) for key, waiting in book.events.items()],
             list(book.resting.items()),
             list(book.settling.items()),
+            [(key, msgspec.Raw(old)) for key, old in book.olds.items()],
+            [(key, Cause(cause.hops, cause.via)) for key, cause in book.meanwhile.items()],
         )
         for name, book in fold.books.items()
     }
@@ -112,6 +119,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
         heard=context.freshness.save(),
+        watched=[] if fold.corrections is None else fold.corrections.save(),
     )
     return lambda: encode(shot)
 
@@ -173,6 +181,8 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
         if turn.agent in fold.agents:
             _restore_turn(fold, turn)
     fold.outbox.load(shot.outbox)
+    if fold.corrections is not None:
+        fold.corrections.load(shot.watched)
     _compare(fold, shot, changed)
 
 
@@ -227,6 +237,8 @@ def _restore_book(fold: Fold, book: WakeBook, shot: _Book) -> None:
     book.seen.update(shot.seen)
     book.resting.update(shot.resting)
     book.settling.update(shot.settling)
+    book.olds.update((key, bytes(old)) for key, old in shot.olds)
+    book.meanwhile.update(shot.meanwhile)
     for key, waiting in shot.events:
         book.events[key] = _events(fold, book.agent.on, waiting)
     for key, wake in shot.due:

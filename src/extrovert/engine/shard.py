@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 
 from extrovert.context.copies import Copies
-from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Heard, Passed, Retried
+from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Heard, Invalidated, Passed, Retried
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Place, Request
 
@@ -39,14 +39,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     `validate=False` resumes an attempt where it waited, whatever has changed, and commits it unchecked; with
     `refresh_us` turns read a copy of the context that is made anew that often. These two show what the engine is for.
-    `recheck_us` is how often at most a waiting turn looks again when what it read changes. `hears` says when the source
-    of a stream was last heard, as far as that was known at some moment.
+    `recheck_us` is how often at most a waiting turn looks again when what it read changes. A wake to which `max_hops`
+    decisions have led, one after the other, becomes a dead letter. `hears` says when the source of a stream was last
+    heard, as far as that was known at some moment.
     """
 
     seed: int = 0
     validate: bool = True
     refresh_us: int | None = None
     recheck_us: int = 5_000
+    max_hops: int = 100
     heard_us: Callable[[int], int] = lambda now_us: now_us
     hears: Callable[[str, int], int | None] = lambda stream, at_us: None
     wall_us: Callable[[], int] = lambda: 0
@@ -85,11 +87,18 @@ class Shard:
         raw = _encode(body) if encoded is None else encoded
         self.fold.end = offset + count
         result = apply(offset)
+        invalid = () if self.fold.corrections is None else self.fold.corrections.take()
         self.fold.moved(offset + count, self.now_us)
         self.unwritten.append(Entry(offset, self.now_us, _KINDS[type(body)], count, raw, wall() - started, about))
         if self.fold.spoiled:
             self._bury_spoiled()
+        for one in invalid:
+            self._invalidate(one)
         return result
+
+    def _invalidate(self, body: Invalidated) -> None:
+        """Notes that a decision had read what is not true any more."""
+        self.log(body, lambda offset: self.fold.invalidated(body, offset, self.now_us))
 
     def _bury_spoiled(self) -> None:
         """Keeps what operators made of events and nobody could take."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from extrovert.context.copies import Copy
 from extrovert.context.reads import current
-from extrovert.context.shards import Border
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.engine.admitting import Admitting
@@ -19,13 +18,12 @@ from extrovert.engine.holding import Holding
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.home import home
+from extrovert.turns.given import scope_of, turn_of, value_of, wanted
 from extrovert.turns.ledger import newer
 from extrovert.turns.mail import mail_for
-from extrovert.turns.request import Place, Question, Refusal, Reply
+from extrovert.turns.request import Place, Question, Reply
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.scope import TurnScope
-from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
 __all__ = ["Turning"]
@@ -56,8 +54,7 @@ class Turning:
     def step(self) -> None:
         """Does what is due now: looks again where reads changed, tries failed turns again, admits wakes.
 
-        What a turn commits can wake others, or itself, and so on: `more` says that there was no end to it yet, and that
-        the host should come again when it has seen to everything else.
+        What a turn commits can wake others, or itself, without end: `more` says that the host is to come again.
         """
         self._room = MOST_TURNS
         self.more = True
@@ -91,6 +88,13 @@ class Turning:
     def answered(self, call: Call, reply: Reply) -> None:
         """The answer to `call` came."""
         self.answer(call.turn, call.place, reply.answer, reply.usage)
+
+    def ran_out(self, call: Call, answer: msgspec.Raw) -> None:
+        """Nothing has answered a wait until its end, but for an event that came at this very moment."""
+        turn = self.fold.running.get(call.turn)
+        if turn is not None and turn in self.fold.mail.came:
+            self._take_mail_of(turn)
+        self.answer(call.turn, call.place, answer)
 
     def answer(self, name: str, place: Place, answer: msgspec.Raw, usage: Usage | None = None) -> None:
         """What the turn of this name asked has its answer; one that nobody waits for any more is dropped."""
@@ -136,17 +140,18 @@ class Turning:
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.place in turn.calls for question in questions):
             turn.asked = attempt.turn.asked
-            if not turn.positions:
+            if self._validates(turn) and not turn.positions:
                 turn.watch(attempt.scope.taken)
             self._park(turn, attempt)
             for question in questions:
-                self._call(turn, question, turn.calls[question.place][1])
+                sent, sent_us = turn.calls[question.place]
+                self._call(turn, question.about(sent.request), sent_us)
             if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
                 self.stale[turn] = None
             return
         if attempt is not None:
             attempt.drop()
-        turn.calls.clear()  # nobody answers these any more: joined later, they would be waited for without end
+        turn.lost = frozenset(turn.calls)
         self.stale[turn] = None
 
     def _looked(self, turn: Running) -> Attempt | None:
@@ -199,8 +204,11 @@ class Turning:
         """Answers those who wait for an event that has come."""
         came, self.fold.mail.came = self.fold.mail.came, {}
         for turn in sorted(came, key=lambda turn: turn.order):
-            while turn.id in self.fold.running and (found := mail_for(turn)) is not None:
-                self.answer(turn.id, *found)
+            self._take_mail_of(turn)
+
+    def _take_mail_of(self, turn: Running) -> None:
+        while turn.id in self.fold.running and (found := mail_for(turn)) is not None:
+            self.answer(turn.id, *found)
 
     # ---- running an attempt
 
@@ -231,60 +239,30 @@ class Turning:
         elif attempt.questions:
             self._wait(turn, attempt, why, stale)
             turn.wall_us += self.options.wall_us() - started
-        elif self.options.validate and not current(attempt.scope.taken):
+        elif self._validates(turn) and not current(attempt.scope.taken):
             turn.reads = attempt.scope.taken
             self.stale[turn] = None
         else:
             commit(self.shard, turn, attempt, why, stale, started)
 
     def _look_at_value(self, turn: Running) -> None:
-        """Takes what the agent function is given: the latest event, or the present row or value. Raises what `when`
-        does."""
-        if turn.agent.source == "stream":
-            turn.value = turn.events[-1][1]
-            return
-        turn.value, turn.version = self.fold.present(turn.agent, turn.key)
-        when = turn.agent.when
-        if turn.value is not None and when is not None and not when(turn.value):
-            turn.value = None
+        """Takes what the turn is about, and what the agent function is given of it. Raises what `when` does."""
+        turn.value, turn.version = value_of(self.fold, turn)
+        turn.value = wanted(turn.agent, turn.value)
 
     def _new_attempt(self, turn: Running, stale: Sequence[str], silent: tuple[str, ...]) -> Attempt:
-        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale, silent))
+        scope = partial(self._scope, turn)
+        seed, now_us = self.options.seed, self.shard.now_us
+        return Attempt(
+            turn.agent, turn.value, scope, partial(turn_of, self.fold, turn, seed, now_us, tuple(stale), silent)
+        )
 
     def _copy(self) -> Copy | None:
         copies = self.fold.context.copies
         return None if copies is None else copies.at(self.shard.now_us)
 
     def _scope(self, turn: Running) -> TurnScope:
-        context = self.fold.context
-        scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", self._copy())
-        if context.strict_shards:
-            scope.border = Border(scope.label, home(self.fold, turn))
-        if turn.agent.source == "view" and self.options.validate:
-            scope.look(context.views[turn.agent.on], turn.key)
-        elif turn.agent.source == "table" and self.options.validate:
-            scope.look(context.tables[turn.agent.on], turn.key)
-        return scope
-
-    def _new_turn(self, turn: Running, stale: Sequence[str], silent: tuple[str, ...]) -> Any:
-        def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
-            return Turn(
-                turn.id,
-                turn.agent,
-                turn.key,
-                scope,
-                events=[event for _, event in turn.events],
-                started_us=turn.started_us,
-                seed=self.options.seed,
-                answers=turn.answers,
-                refusals=refusals,
-                changes=tuple(dict.fromkeys((*turn.changes, *stale))),
-                clock_us=self.shard.now_us,
-                positions=turn.positions,
-                silent=silent,
-            )
-
-        return new
+        return scope_of(self.fold, turn, self._copy(), looks=self.options.validate)
 
     def _resume(self, turn: Running, attempt: Attempt) -> None:
         started = self.options.wall_us()
@@ -293,8 +271,13 @@ class Turning:
         turn.attempt += 1
         self._follow(turn, attempt, "answered", [], started)
 
+    def _validates(self, turn: Running) -> bool:
+        """Whether changes of what it has read disturb the turn. A shadow would else never see a case to its end, since
+        the agent beside it settles that."""
+        return self.options.validate and not turn.agent.shadow
+
     def _park(self, turn: Running, attempt: Attempt) -> None:
-        if self.options.validate:
+        if self._validates(turn):
             attempt.drop()
             turn.suspended = None
         else:
@@ -305,12 +288,13 @@ class Turning:
     def _wait(self, turn: Running, attempt: Attempt, why: str, stale: list[str]) -> None:
         """The attempt waits for answers: it joins the calls in flight that ask the same, and sends its own."""
         shard, asked = self.shard, {question.place: question for question in attempt.questions}
-        new = [question for place, question in asked.items() if place not in turn.calls]
+        new = [question for place, question in asked.items() if place not in turn.calls or place in turn.lost]
         if stale and new and self._bounds.reached(turn):
             attempt.drop()
             self._bound(turn, f"what it read changed in {turn.reruns} runs; the last change: {stale[0]}", stale)
             return
-        gone = [place for place in turn.calls if place not in asked]
+        gone = [place for place in turn.calls if place not in asked or place in turn.lost]
+        turn.lost, again = frozenset(), {question.place for question in new}
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
@@ -319,12 +303,12 @@ class Turning:
             why=why,
             changed=stale,
             asks=[sent(question) for question in new],
-            joined=[place[0] for place in asked if place in turn.calls],
+            joined=[place[0] for place in asked if place not in again],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,
             saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
-            emits=[emit for question in new if (emit := emitted(question)) is not None],
+            emits=[emit for question in new if (emit := emitted(question)) and not turn.agent.shadow],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
         if new or gone or stale or body.refused or turn.silent:
@@ -333,8 +317,7 @@ class Turning:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet
         shard.cancelled.extend((turn.id, place) for place in gone)
         turn.asked = attempt.turn.asked
-        if self.options.validate and not turn.positions:
-            turn.watch(attempt.scope.taken)
+        turn.watch(attempt.scope.taken if self._validates(turn) and not turn.positions else {})
         self._park(turn, attempt)
         for question in new:
             self._call(turn, question, shard.now_us)
@@ -357,7 +340,8 @@ class Turning:
     def _stand_still(self, turn: Running, hold: AskSent | None, stale: list[str]) -> None:
         """From now on no change disturbs the turn: it is guarded, or, with `hold`, waits for a person."""
         shard = self.shard
-        gone = [] if hold is None else list(turn.calls)
+        gone = [place for place in turn.calls if hold is not None or place in turn.lost]
+        turn.lost = frozenset()
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,

@@ -16,7 +16,8 @@ class Writing:
     """Writes a shard's entries to its store: at once and in this thread, or in the background, all that has gathered.
 
     `durable` is the last durable offset. A prefix of the log that ends between two steps of the shard is written as
-    one unit, so a crash never leaves half a step.
+    one unit, so a crash never leaves half a step. After a write that failed nothing more is written: it would not
+    follow what is there.
     """
 
     def __init__(self, shard: Shard, store: Store) -> None:
@@ -37,17 +38,23 @@ class Writing:
 
     def flush(self) -> None:
         """Makes everything durable before it returns. Not to be mixed with a write in the background."""
+        if self.failure is not None:
+            raise self.failure
         entries = self.shard.unwritten
         if entries:
             if self.before_write is not None:
                 self.before_write()
             self.shard.unwritten = []
-            self.store.append(entries)
+            try:
+                self.store.append(entries)
+            except BaseException as failure:
+                self.failure = failure
+                raise
             self._landed(self.shard.fold.end - 1)
 
     def start(self, done: Callable[[], None]) -> None:
         """Begins to write what has gathered in the background, unless a write is under way; `done` when durable."""
-        if self._write is not None or not self.shard.unwritten:
+        if self._write is not None or self.failure is not None or not self.shard.unwritten:
             return
         entries, self.shard.unwritten = self.shard.unwritten, []
         end = self.shard.fold.end - 1

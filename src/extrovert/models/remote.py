@@ -110,7 +110,7 @@ class RemoteModel:
             from httpx2 import Limits
             from openai import DefaultAioHttpClient
 
-            unlimited = Limits(max_connections=None, max_keepalive_connections=None)
+            unlimited = Limits(max_connections=0, max_keepalive_connections=None)  # None would be aiohttp's own: 100
             given["http_client"] = self._client = DefaultAioHttpClient(limits=unlimited)
         return provider(**given)
 

@@ -130,7 +130,9 @@ def _unknown(name: str, known: Sequence[Relation]) -> DeclarationError:
 
 
 def _there(known: Sequence[Relation]) -> str:
-    return f"This app has: {', '.join(one.name for one in known) or 'none'}."
+    own, ledger = [[one.name for one in known if (one.of == "ledger") is told] for told in (False, True)]
+    has = f"This app has: {', '.join(own) or 'none'}."
+    return f"{has} The ledger has: {', '.join(ledger)}." if ledger else has
 
 
 def _mended(error: Exception, known: Sequence[Relation]) -> DeclarationError:

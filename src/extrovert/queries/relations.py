@@ -18,7 +18,7 @@ __all__ = ["Held", "Part", "Relation", "held", "relations"]
 
 
 class Relation(Record, omit_defaults=True):
-    """A table or a view as a query sees it: its name and columns.
+    """A table or a view of the app, or a table of the ledger, as a query sees it: its name and columns.
 
     A view has the key of its rows in front: `key`, or `_key` where its records have a field of that name.
     Where values are no records they are all in the last column, `value`; `whole` is then set.

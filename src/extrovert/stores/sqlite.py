@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from extrovert.core.errors import CorruptionError, ExtrovertError
+from extrovert.core.errors import AlreadyRunning, CorruptionError, ExtrovertError
 from extrovert.core.log import Entry
 from extrovert.core.ports import Base, SavedPlace, SavedRow
 from extrovert.stores.bases import Bases
@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS log (
     kind TEXT NOT NULL, wall_us INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS log_dead ON log (offset) WHERE kind IN ('dead', 'retried');
+CREATE INDEX IF NOT EXISTS log_invalidated ON log (offset) WHERE kind = 'invalidated';
 CREATE TABLE IF NOT EXISTS turns (
     offset INTEGER PRIMARY KEY, turn TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL
 );
@@ -93,9 +94,12 @@ class SqliteStore:
         run("PRAGMA cache_size = -32000")
 
     def append(self, entries: Sequence[Entry]) -> None:
+        """Writes the entries as one unit. Raises `AlreadyRunning` where the log does not end where they begin: whoever
+        writes them has read it before another engine wrote to it."""
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
+            self.fence(entries)
             self._insert(
                 "INSERT INTO log (offset, count, at_us, kind, wall_us, body) VALUES ",
                 [(e.offset, e.count, e.at_us, e.kind, e.wall_us, e.body) for e in entries],
@@ -108,6 +112,15 @@ class SqliteStore:
         except BaseException:
             run.execute("ROLLBACK")
             raise
+
+    def fence(self, entries: Sequence[Entry]) -> None:
+        """Raises `AlreadyRunning` where these entries do not follow the last one in the log."""
+        end = self.end()
+        if entries and entries[0].offset != end:
+            raise AlreadyRunning(
+                f"{self.path or 'The log'} ends at offset {end}, and offset {entries[0].offset} was to be written: "
+                f"another engine has written to it since this one started. Nothing was written. Stop one of the two."
+            )
 
     def _insert(self, into: str, rows: list[tuple[Any, ...]]) -> None:
         """Inserts rows with as few statements as can be: after each, this thread waits milliseconds for the interpreter
@@ -161,6 +174,15 @@ class SqliteStore:
         )
         for row in found:
             yield Entry(*row)
+
+    def invalidated(self, turn: str, since: int) -> list[Entry]:
+        """The entries from offset `since` on which say that the decision of this turn was invalidated, in order."""
+        found = self._connection.execute(
+            "SELECT offset, at_us, kind, count, body, wall_us FROM log WHERE offset >= ?1 AND kind = 'invalidated' "
+            "AND json_extract(CAST(body AS TEXT), '$.turn') = ?2 ORDER BY offset",
+            (since, turn),
+        )
+        return [Entry(*row) for row in found]
 
     def at(self, offset: int) -> Entry | None:
         """The entry that covers `offset`."""

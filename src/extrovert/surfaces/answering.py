@@ -15,8 +15,10 @@ from extrovert.context.view import ViewState
 from extrovert.core.errors import DeclarationError
 from extrovert.core.time import from_us
 from extrovert.engine.approving import decide, pending_approvals
+from extrovert.engine.candidates import named
 from extrovert.engine.loop import Engine
 from extrovert.engine.settling import settle
+from extrovert.engine.why_not import why_not
 from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
@@ -53,6 +55,7 @@ from extrovert.surfaces.protocol import (
     Take,
     Taken,
     ViewInfo,
+    WhyNot,
 )
 from extrovert.surfaces.retrying import retry
 from extrovert.turns.outbox import Outbox
@@ -113,12 +116,23 @@ def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
             return [Relations(relations(engine.shard.fold.context))]
         case ReadRelations(names):
             return _pages(engine, names)
+        case _:
+            return [_told(engine, request)]
+
+
+def _told(engine: Engine, request: Request) -> Reply:
+    """How it stands with the engine, and who waits for what."""
+    match request:
         case Inspect():
-            return [gauge(engine)]
+            return gauge(engine)
         case ListFreshness():
-            return [freshness_of(engine)]
+            return freshness_of(engine)
+        case WhyNot(agent, key):
+            declared = named(engine.declared, agent)
+            now_us, acting = engine.clock.now_us(), engine.settings.acting
+            return why_not(engine.shard.fold, declared, key, now_us, acting=acting)
         case ListApprovals():
-            return [Approvals(pending_approvals(engine.shard.fold))]
+            return Approvals(pending_approvals(engine.shard.fold))
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
 from extrovert.surfaces.approving import approvals, approve, deny
+from extrovert.surfaces.backtesting import backtest
 from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.freshness import freshness
 from extrovert.surfaces.inspecting import inspect as inspect_engine
@@ -22,7 +23,9 @@ from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
+from extrovert.surfaces.shadowing import shadow
 from extrovert.surfaces.sql import sql
+from extrovert.surfaces.why_not import why_not
 
 __all__ = ["app", "main"]
 
@@ -115,6 +118,9 @@ for name, function in {
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
+    "why-not": why_not,
+    "backtest": backtest,
+    "shadow": shadow,
     "approvals": approvals,
     "approve": approve,
     "deny": deny,

@@ -16,6 +16,7 @@ __all__ = [
     "Gauges",
     "IndexGauge",
     "LogGauge",
+    "OperatorGauge",
     "SourceGauge",
     "TableGauge",
     "ViewGauge",
@@ -78,6 +79,26 @@ class ViewGauge(Record):
     bytes: int
 
 
+class OperatorGauge(Record):
+    """A window, pattern, derived stream, schedule or search: how much it has `held` of what `holds` names.
+
+    `latest` is the latest event time that it has seen, `watermark` the time up to which it takes events to be complete,
+    `next` the moment that it waits for. `late` counts events that came too late, `quarantined` rows that could not be
+    made.
+    """
+
+    operator: str
+    kind: str
+    follows: list[str]
+    holds: str
+    held: int
+    late: int
+    quarantined: int
+    latest: datetime | None = None
+    watermark: datetime | None = None
+    next: datetime | None = None
+
+
 class AgentGauge(Record):
     """An agent: keys that are due (and since when the oldest), turns that run, of these those that wait for an answer
     or to be tried again, and keys that rest."""
@@ -115,6 +136,7 @@ class Gauges(Record, tag="gauges"):
     engine: EngineGauge
     tables: list[TableGauge]
     views: list[ViewGauge]
+    operators: list[OperatorGauge]
     agents: list[AgentGauge]
     effects: list[EffectGauge]
     sources: list[SourceGauge]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 from extrovert.context.index import IndexState
@@ -21,6 +22,7 @@ from extrovert.surfaces.gauges import (
     Gauges,
     IndexGauge,
     LogGauge,
+    OperatorGauge,
     SourceGauge,
     TableGauge,
     ViewGauge,
@@ -43,6 +45,7 @@ def gauge(engine: Engine) -> Gauges:
         engine=_engine(engine),
         tables=[_table(state) for state in context.tables.values()],
         views=[_view(state) for state in context.views.values()],
+        operators=[_operator(engine, name) for name in context.operators],
         agents=[_agent(engine, book) for book in fold.books.values()],
         effects=_effects(engine),
         sources=_sources(engine),
@@ -104,6 +107,27 @@ def _table(state: TableState) -> TableGauge:
 
 def _view(state: ViewState) -> ViewGauge:
     return ViewGauge(state.name, state.declared.over, len(state.values), len(state.quarantined()), view_bytes(state))
+
+
+def _operator(engine: Engine, name: str) -> OperatorGauge:
+    follows = {one.name: list(one.on) for one in engine.declared.operators}
+    figures = engine.shard.fold.context.operators[name].figures()
+
+    def moment(at_us: int | None) -> datetime | None:
+        return None if at_us is None else from_us(at_us)
+
+    return OperatorGauge(
+        operator=name.removeprefix("stream "),
+        kind=figures.kind,
+        follows=follows.get(name, []),
+        holds=figures.holds,
+        held=figures.held,
+        late=figures.late,
+        quarantined=figures.quarantined,
+        latest=moment(figures.latest_us),
+        watermark=moment(figures.reached_us),
+        next=moment(figures.next_us),
+    )
 
 
 def _agent(engine: Engine, book: WakeBook) -> AgentGauge:

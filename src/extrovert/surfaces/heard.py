@@ -18,7 +18,7 @@ def freshness_of(engine: Engine) -> Freshness:
         AgentFreshness(
             agent=agent.name,
             fresh_within_ms=None if agent.fresh_us is None else agent.fresh_us / 1000,
-            stale=agent.falls_back_on.model or agent.stale,
+            stale=agent.stale_fallback.model or agent.stale,
             held=sum(one.agent == agent.name for one in turns),
         )
         for agent in fold.agents.values()

@@ -26,9 +26,10 @@ def inspect(app: AppOption = None, data: DataOption = None, as_json: JsonOption 
 
     Rates are those of the last minute, from the log itself; where the app does not run, of the last minute of its log.
     Memory is an estimate from a sample of 50 rows of each table: rows with all that they hold, indexes and views apart.
-    Quarantined keys are those for which a view raised; `extrovert tables VIEW` says why.
+    Quarantined keys are those for which a view raised; `extrovert tables VIEW` says why. The watermark of a window is
+    the event time up to which it takes its stream to be complete; late is what came after its windows were over.
 
-    With --json, one object: engine, log, tables, views, agents, effects and sources, sizes in bytes.
+    With --json, one object: engine, log, tables, views, operators, agents, effects and sources, sizes in bytes.
 
     Examples:
       extrovert inspect
@@ -58,6 +59,7 @@ def _show(out: Console, found: Gauges, log: LogGauge) -> None:
     _show_engine(out, found)
     _show_log(out, found, log)
     _show_context(out, found)
+    _show_operators(out, found)
     _show_work(out, found)
 
 
@@ -112,6 +114,27 @@ def _show_context(out: Console, found: Gauges) -> None:
         _section(out, columns(heads, views, right=heads[2:]))
 
 
+def _show_operators(out: Console, found: Gauges) -> None:
+    from extrovert.surfaces.printing import columns
+
+    operators = [
+        (
+            one.operator,
+            one.kind,
+            ", ".join(one.follows),
+            f"{one.held:,} {one.holds}" if one.holds else "",
+            f"{one.late:,}" if one.late else "",
+            f"{one.quarantined:,}" if one.quarantined else "",
+            _ago(found, one.watermark),
+            _until(found, one.next),
+        )
+        for one in found.operators
+    ]
+    if operators:
+        heads = ("operator", "kind", "follows", "holds", "late", "quarantined", "watermark", "next")
+        _section(out, columns(heads, operators, right=heads[4:]))
+
+
 def _show_work(out: Console, found: Gauges) -> None:
     from extrovert.surfaces.printing import columns
 
@@ -151,6 +174,13 @@ def _ago(found: Gauges, at: datetime | None) -> str:
     from extrovert.surfaces.printing import span
 
     return "" if at is None else f"{span(max(0, _since_us(found, at)))} ago"
+
+
+def _until(found: Gauges, at: datetime | None) -> str:
+    from extrovert.surfaces.printing import span
+
+    left_us = 0.0 if at is None else -_since_us(found, at)
+    return "" if at is None else f"in {span(left_us)}" if left_us > 0 else "now"
 
 
 def _size(count: int) -> str:

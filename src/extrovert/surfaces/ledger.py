@@ -42,8 +42,9 @@ def decisions(
 ) -> None:
     """List the latest decisions, newest first.
 
-    Turns that ended without one are listed too, with their outcome: gone (nothing was left to decide), contended (what
-    they read went on changing) or failed.
+    Those of shadows are marked as such: nothing of them was done. Turns that ended without one are listed too, with
+    their outcome: gone (nothing was left to decide), dropped, contended (what they read went on changing), cycle (not
+    begun: agents woke each other without end) or failed.
 
     With --json, one object a line: id, agent, key, outcome, cause, offset, at, woken_by, attempts, reads, writes,
     emits, effects (the last four as counts) and context_age_ms.
@@ -96,7 +97,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "id": body.turn,
         "agent": body.agent,
         "key": body.key,
-        "outcome": "decided" if decided else body.outcome,
+        "outcome": body.outcome,
         "cause": "" if decided else body.cause,
         "offset": entry.offset,
         "at": at,
@@ -126,10 +127,11 @@ def explain(
     """Tell the story of one decision.
 
     What woke it; what it read, at which version, and how old that was when it committed; each attempt, why it was run
-    again, what it asked and what was answered; what was written and emitted; and what came of its effects.
+    again, what it asked and what was answered; what was written and emitted; what came of its effects; and what of its
+    reads has been corrected since.
 
     With --json, one object: id, agent, key, outcome, cause, offset, at, took_ms, woken_by, due_at, wake, after, events,
-    attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards and undoes.
+    attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards, undoes and invalidated.
 
     Examples:
       extrovert explain rebook:B-390412-17@8812

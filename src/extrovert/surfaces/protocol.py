@@ -14,6 +14,7 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.engine.approving import PendingApproval
+from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
 from extrovert.turns.waits import Approval
@@ -57,6 +58,7 @@ __all__ = [
     "Taken",
     "ViewInfo",
     "Welcome",
+    "WhyNot",
     "reply_of",
     "request_of",
 ]
@@ -126,6 +128,13 @@ class Decide(Record, tag="decide"):
 
     name: str
     answer: Approval
+
+
+class WhyNot(Record, tag="why_not"):
+    """Why has an agent no turn about a key? `key` is text, also where the keys are numbers."""
+
+    agent: str
+    key: str
 
 
 class ListEffects(Record, tag="list_effects"):
@@ -337,6 +346,7 @@ Request = (
     | ListEffects
     | ListFreshness
     | Settle
+    | WhyNot
 )
 Reply = (
     Welcome
@@ -353,6 +363,7 @@ Reply = (
     | Effects
     | Freshness
     | SettledAs
+    | Because
     | Refused
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +12,8 @@ import typer
 from extrovert.surfaces.options import AppOption, DataOption, JsonOption, LimitOption
 
 if TYPE_CHECKING:
+    from extrovert.queries.arrow import Gathered
+    from extrovert.queries.relations import Relation
     from extrovert.queries.result import SqlResult
     from extrovert.surfaces.reaching import Reach
 
@@ -32,42 +37,66 @@ def sql(
     The dialect is DuckDB's. The question is answered in this process, of a copy made at one moment: the engine goes on
     meanwhile, and nothing can be changed. What is shown is durable, whether the app runs or not.
 
+    The ledger is there too: ledger_decisions, ledger_reads, ledger_asks, ledger_effects and more (docs/ledger.md).
+
     With --json, one object a line, with the columns as its fields; what else there is to know is said on stderr.
 
     Examples:
       extrovert sql "select origin, count(*) from flights where cancelled group by all"
       extrovert sql "describe flights"
       extrovert sql "from bookings join flights using (flight_id)" --limit 10 --json
+      extrovert sql "select model, count(*), sum(cost_usd) from ledger_asks group by all"
     """
     import sys
 
     from extrovert.surfaces.apps import locate
     from extrovert.surfaces.reaching import reached
 
-    with reached(locate(app, data)) as engine:
+    place = locate(app, data)
+    with reached(place) as engine:
         text = sys.stdin.read() if query == "-" else query
-        found = select(engine, text, None if every else limit, seconds)
+        found = select(engine, text, None if every else limit, seconds, log=place.data)
     _show(found, as_json)
 
 
-def select(engine: Reach, query: str, limit: int | None, seconds: float = 60) -> SqlResult:
-    """The rows that a query selects. Raises what `extrovert.queries.closed` raises."""
+def select(engine: Reach, query: str, limit: int | None, seconds: float = 60, *, log: Path | None = None) -> SqlResult:
+    """The rows that a query selects; it may name the ledger's tables if the directory of the `log` is given.
+
+    Raises what `extrovert.queries.closed` raises.
+    """
     from extrovert.queries.closed import named, run
+    from extrovert.queries.ledger import with_ledger
     from extrovert.queries.received import Received
     from extrovert.surfaces.protocol import ListRelations, Page, ReadRelations, Relations, Seen
     from extrovert.surfaces.reaching import one
 
     known = one(engine.ask(ListRelations()), Relations).relations
-    received = {relation.name: Received(relation) for relation in named(query, known)}
+    wanted = named(query, known if log is None else with_ledger(known))
+    received = {relation.name: Received(relation) for relation in wanted if relation.of != "ledger"}
     offset = 0
     for reply in engine.ask(ReadRelations(list(received))):
         if isinstance(reply, Page):
             received[reply.of].add(bytes(reply.values), None if reply.keys is None else bytes(reply.keys))
         elif isinstance(reply, Seen):
             offset = reply.offset
-    tables = {name: rows.gathered.table() for name, rows in received.items()}
-    notes = [note for rows in received.values() for note in rows.gathered.notes]
+    gathered = {name: rows.gathered for name, rows in received.items()}
+    if log is not None:
+        gathered |= _ledger(log, [relation for relation in wanted if relation.of == "ledger"], offset)
+    tables = {name: rows.table() for name, rows in gathered.items()}
+    notes = [note for rows in gathered.values() for note in rows.notes]
     return run(query, tables, limit=limit, seconds=seconds).but(offset=offset, notes=notes)
+
+
+def _ledger(data: Path, wanted: list[Relation], offset: int) -> dict[str, Gathered]:
+    """The ledger's tables as they were at `offset`."""
+    from extrovert.queries.ledger import gathered
+    from extrovert.stores.sqlite import SqliteStore
+    from extrovert.surfaces.apps import log_of
+
+    if not wanted:
+        return {}
+    with closing(SqliteStore(log_of(data), read_only=True)) as store:
+        return gathered(takewhile(lambda entry: entry.offset <= offset, store.entries()), wanted)
 
 
 def _show(found: SqlResult, as_json: bool) -> None:

@@ -24,6 +24,7 @@ from extrovert.core.log import (
     Failed,
     Heard,
     Intent,
+    Invalidated,
     Passed,
     ReadNote,
     Retried,
@@ -33,10 +34,12 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
+from extrovert.surfaces.attempts import Asked, Attempt, answer, cancel
+from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
 
-__all__ = ["Act", "Asked", "Attempt", "Change", "Read", "Step", "Story", "find", "tell"]
+__all__ = ["Act", "Change", "Read", "Step", "Story", "find", "tell"]
 
 VERSIONED = frozenset({"row", "as_of", "index", "range", "search", "view", "table"})
 MANY = 1_000
@@ -63,43 +66,6 @@ class Read(Record):
     version: Any
     age_ms: float | None = None
     change: Change | None = None
-
-
-class Asked(Record):
-    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more.
-
-    `kind` is ask, call, or that of a wait: sleep, next or approval.
-    """
-
-    hash: str
-    model: str
-    about: msgspec.Raw
-    sent_at: datetime
-    kind: str = "ask"
-    answer: msgspec.Raw | None = None
-    thought_ms: float | None = None
-    used: bool = False
-    cancelled: bool = False
-
-
-class Attempt(Record):
-    """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
-
-    `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
-    it found, in a run that a change made necessary; `failed` is what it raised. It waited to hear of `silent` streams.
-    """
-
-    number: int
-    at: datetime
-    why: str
-    changed: list[str] = []
-    asked: list[Asked] = []
-    joined: list[str] = []
-    refused: list[str] = []
-    saved: int = 0
-    failed: str = ""
-    retry_at: datetime | None = None
-    silent: list[str] = []
 
 
 class Step(Record):
@@ -132,7 +98,8 @@ class Act(Record):
 
 
 class Story(Record):
-    """How a turn ended, and how it came to that. `outcome` is decided, gone, stale, dropped, contended or failed.
+    """How a turn ended, and how it came to that. `outcome` is decided, shadow (nothing of what was decided was done),
+    gone, stale, dropped, contended, cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
@@ -165,6 +132,7 @@ class Story(Record):
     undoes: list[str] = []
     heard_ms: dict[str, float | None] = {}
     silent: list[str] = []
+    invalidated: list[Corrected] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -213,7 +181,7 @@ class _Teller:
             id=body.turn,
             agent=body.agent,
             key=body.key,
-            outcome="decided" if isinstance(body, Decided) else body.outcome,
+            outcome=body.outcome,
             offset=self.ended.offset,
             at=from_us(at_us),
             took_ms=(at_us - wake.at_us) / 1000,
@@ -238,6 +206,7 @@ class _Teller:
             undoes=body.undoes,
             heard_ms={stream: None if us is None else us / 1000 for stream, us in body.heard.items()},
             silent=body.silent,
+            invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
     # ---- entries
@@ -253,7 +222,7 @@ class _Teller:
             return None
         entry, body = found
         place = offset - entry.offset
-        by, data = entry.kind, None
+        by, data = _words(body) or entry.kind, None
         if isinstance(body, Events):
             by, data = f"event on `{body.stream}`", body.data[place] if place < len(body.data) else None
         elif isinstance(body, Decided) and place:
@@ -262,17 +231,10 @@ class _Teller:
         elif isinstance(body, Decided):
             data = next((write.row for write in body.writes if write.to == table and write.key == key), None)
             by = f"decision `{body.turn}`"
-        elif isinstance(body, Retried):
-            by = f"dead letter {body.letter}, taken up again"
-        elif isinstance(body, Embedded):
-            by = f"vectors for search `{body.search}`"
-        elif isinstance(body, EffectStep):
-            by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
-        elif isinstance(body, Passed):
-            by = "the passing of time"
-        elif isinstance(body, Heard):
-            by = f"a sign of life of the source of {', '.join(body.heard)}"
         return Change(offset, from_us(entry.at_us), by, data)
+
+    def _by(self, offset: int) -> str:
+        return change.by if (change := self._change(offset)) else ""
 
     def _woken(self, wake: Wake) -> tuple[Change | None, str]:
         """The change that made the wake due, and the turn that had to end before."""
@@ -321,7 +283,7 @@ class _Teller:
         at = from_us(entry.at_us)
         if isinstance(body, Attempted):
             asked = [Asked(sent.hash, sent.model, sent.request, at, sent.kind) for sent in body.asks]
-            attempts[:] = [_cancelled(attempt, body.cancelled) for attempt in attempts]
+            cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(
                     body.attempt,
@@ -337,7 +299,7 @@ class _Teller:
             )
         elif isinstance(body, Answered):
             used = isinstance(self.body, Decided) and entry.offset in self.body.answers
-            _answer(attempts, body, at, used)
+            answer(attempts, body, at, used)
         elif isinstance(body, Failed):
             attempts.append(Attempt(body.attempt, at, "failed", failed=body.cause, retry_at=from_us(body.retry_at_us)))
 
@@ -349,6 +311,8 @@ class _Teller:
         An effect that has settled may be undone much later, where it can be; else the search ends with the last end.
         """
         acts = [_intended(body.turn, intent) for intent in body.effects]
+        if body.shadow:
+            return [act.but(state="shadowed") for act in acts]
         found = {act.key: act for act in acts}
         open_ones = {act.key for act in acts}
         wanted = b'"key":' + msgspec.json.encode(f"{body.turn}/")[:-1]
@@ -370,6 +334,25 @@ class _Teller:
         return list(found.values())
 
 
+def _words(body: Body) -> str:
+    """What an entry was that brings neither an event nor a row of its own."""
+    match body:
+        case Retried():
+            return f"dead letter {body.letter}, taken up again"
+        case Embedded():
+            return f"vectors for search `{body.search}`"
+        case Invalidated():
+            return f"decision `{body.turn}` was invalidated"
+        case EffectStep():
+            return f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
+        case Passed():
+            return "the passing of time"
+        case Heard():
+            return f"a sign of life of the source of {', '.join(body.heard)}"
+        case _:
+            return ""
+
+
 def _intended(turn: str, intent: Intent) -> Act:
     guard = "" if intent.guard is None else written(intent.guard)
     key = f"{turn}/{intent.slot}"
@@ -380,21 +363,3 @@ def _moved(act: Act, move: EffectMoved, at: datetime) -> Act:
     retry_at = None if move.retry_at_us is None else from_us(move.retry_at_us)
     step = Step(at, move.state, move.outcome, move.error, retry_at, of=move.of, by=move.by)
     return act.but(state=move.state, steps=[*act.steps, step])
-
-
-def _cancelled(attempt: Attempt, hashes: list[str]) -> Attempt:
-    if not any(ask.hash in hashes for ask in attempt.asked):
-        return attempt
-    return attempt.but(asked=[ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked])
-
-
-def _answer(attempts: list[Attempt], answered: Answered, at: datetime, used: bool) -> None:
-    """Gives an answer to the latest ask that it belongs to."""
-    for number in reversed(range(len(attempts))):
-        asked = attempts[number].asked
-        for place, ask in enumerate(asked):
-            if ask.hash == answered.hash and ask.answer is None:
-                thought_ms = (at - ask.sent_at).total_seconds() * 1000
-                given = ask.but(answer=answered.answer, thought_ms=thought_ms, used=used)
-                attempts[number] = attempts[number].but(asked=[*asked[:place], given, *asked[place + 1 :]])
-                return

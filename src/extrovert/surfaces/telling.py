@@ -8,8 +8,9 @@ import msgspec
 from rich.text import Text
 
 from extrovert.core.log import is_null
+from extrovert.surfaces.attempts import Asked, Attempt
 from extrovert.surfaces.printing import columns, moment, plain, short, span
-from extrovert.surfaces.story import Act, Asked, Attempt, Change, Read, Story
+from extrovert.surfaces.story import Act, Change, Read, Story
 from extrovert.turns.outbox import UNDO
 from extrovert.turns.running import WAITS
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
@@ -21,9 +22,11 @@ __all__ = ["tell_to"]
 
 OUTCOMES = {
     "decided": "Decided",
+    "shadow": "Decided as a shadow, so that nothing of it was done,",
     "gone": "Ended without a decision, since nothing was left to decide,",
     "stale": "Ended without a decision, since what it read was too old,",
     "contended": "Ended without a decision, since what it read went on changing,",
+    "cycle": "Not begun, since agents woke each other without end,",
     "dropped": "Given up, as its agent declares or a person said,",
     "failed": "Failed",
 }
@@ -39,9 +42,11 @@ WHYS = {
 }
 STYLES = {
     "decided": "bold green",
+    "shadow": "bold blue",
     "gone": "bold",
     "stale": "bold yellow",
     "contended": "bold yellow",
+    "cycle": "bold yellow",
     "dropped": "bold yellow",
     "failed": "bold red",
 }
@@ -58,6 +63,8 @@ def tell_to(out: Console, story: Story) -> None:
         style="not bold default",
     )
     out.print(ended, soft_wrap=True)
+    if story.invalidated:
+        out.print(Text("Invalidated: what it had read was not true then, as is known since.", style="bold yellow"))
     if story.cause:
         out.print(f"Because: {plain(story.cause)}", soft_wrap=True)
     if story.guarded:
@@ -76,8 +83,8 @@ def tell_to(out: Console, story: Story) -> None:
         _head(out, "Attempts")
     for attempt in story.attempts:
         _attempt(out, attempt)
-    if story.outcome == "decided":
-        out.print("       committed", soft_wrap=True)
+    if story.outcome in ("decided", "shadow"):
+        out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
     _outcome(out, story)
 
 
@@ -100,7 +107,7 @@ def _conditions(out: Console, story: Story) -> None:
         for guard in story.guards:
             out.print(f"  {plain(guard)}", soft_wrap=True)
     if story.undoes:
-        _head(out, "Undid")
+        _head(out, "Would undo" if story.outcome == "shadow" else "Undid")
         for decision in story.undoes:
             out.print(f"  {plain(decision)}", soft_wrap=True)
 
@@ -119,18 +126,35 @@ def _effects(out: Console, story: Story) -> None:
 
 def _outcome(out: Console, story: Story) -> None:
     _conditions(out, story)
+    shadow = story.outcome == "shadow"
     if story.writes:
-        _head(out, "Wrote")
+        _head(out, "Would write" if shadow else "Wrote")
         for write in story.writes:
             row = "deleted" if is_null(write.row) else short(write.row)
             out.print(f"  {_at(write.to, write.key)}  {row}", soft_wrap=True)
     if story.emits:
-        _head(out, "Emitted")
+        _head(out, "Would emit" if shadow else "Emitted")
         for place, emit in enumerate(story.emits, start=1):
-            out.print(f"  {_at(emit.to, emit.key)} @{story.offset + place}  {short(emit.data)}", soft_wrap=True)
+            offset = "" if shadow else f" @{story.offset + place}"
+            out.print(f"  {_at(emit.to, emit.key)}{offset}  {short(emit.data)}", soft_wrap=True)
     _effects(out, story)
+    _corrections(out, story)
     if story.outcome == "decided" and not (story.writes or story.emits or story.effects or story.undoes):
         _head(out, "Changed nothing")
+
+
+def _corrections(out: Console, story: Story) -> None:
+    if story.invalidated:
+        _head(out, "Invalidated")
+    for one in story.invalidated:
+        out.print(
+            f"  {moment(one.at)}  {_at(one.table, one.key)} as of {moment(one.as_of)}, read through "
+            f"{plain(', '.join(one.through))}",
+            soft_wrap=True,
+        )
+        for word, row in (("was", one.old), ("is", one.new)):
+            out.print(f"       {word} {'nothing' if is_null(row) else short(row, 300)}", soft_wrap=True)
+        out.print(f"       by @{one.version} {plain(one.by)}", soft_wrap=True)
 
 
 def _head(out: Console, text: str) -> None:

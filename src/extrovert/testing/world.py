@@ -20,12 +20,15 @@ from extrovert.core.log import Dead, Decided, Ended, Entry, ReadNote, Retried, i
 from extrovert.core.record import Record
 from extrovert.core.time import span_us, to_us
 from extrovert.engine.approving import PendingApproval, decide, pending_approvals
+from extrovert.engine.backtest import Backtest, OnMiss
 from extrovert.engine.calls import Answerer
+from extrovert.engine.candidates import candidate
 from extrovert.engine.clock import VirtualClock
+from extrovert.engine.comparing import Compared
 from extrovert.engine.intake import Report
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
-from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.declare import Agent, Effect, Model, Policy
 from extrovert.turns.request import Request
 from extrovert.turns.waits import Approval
 
@@ -182,6 +185,25 @@ class World:
         self.engine.writing.flush()
         bodies = [_body(entry) for entry in reversed(self.store.ended(agent=agent.name, limit=-1))]
         return [self._decision(body) for body in bodies if isinstance(body, Decided)]
+
+    async def backtest(
+        self,
+        agent: Agent[Any],
+        *,
+        model: Policy[Any] | Model | str = "",
+        prompt: str | None = None,
+        on_miss: OnMiss = "refuse",
+    ) -> list[Compared]:
+        """What an agent would have decided with another `model` (or policy) or `prompt`, beside what it has, in order.
+
+        Policies answer anew; what a model or a script answered is found again where the question is the same.
+        """
+        self.engine.writing.flush()
+        kind = "policy" if isinstance(model, Policy) else "model"
+        named = {kind: model if isinstance(model, str) else model.name}
+        seed = self.engine.settings.seed
+        version = candidate(self.declared, agent.name, prompt=prompt, seed=seed, **named)
+        return await Backtest(self.declared, self.store, [version], on_miss=on_miss, seed=seed).run()
 
     def dead_letters(self) -> list[Dead]:
         """All dead letters, oldest first."""

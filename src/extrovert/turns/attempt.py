@@ -49,7 +49,7 @@ class Attempt:
     def _begin(self) -> None:
         self.scope = self._new_scope()
         self.turn = self._new_turn(self.scope, self._refusals)
-        self._coroutine: Coroutine[Any, Any, None] = self.agent.function(self.turn, self.value)
+        self._coroutine: Coroutine[Any, Any, None] = self.agent.begin(self.turn, self.value)
 
     def run(self) -> None:
         """Runs until it waits, fails or is done; what it does not need any more is closed."""

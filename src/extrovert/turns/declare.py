@@ -10,6 +10,8 @@ from math import ceil, exp, log
 from statistics import NormalDist
 from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
+import msgspec
+
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
@@ -55,6 +57,7 @@ class AgentOptions(TypedDict, total=False):
     retry_after: timedelta
     fresh_within: timedelta
     stale: WhenStale
+    shadow: bool
 
 
 class Price(Record):
@@ -227,7 +230,8 @@ class Agent(Generic[T]):
     Of what may be read only up to an age, `fresh_us`, and of what happens else, `stale`, see `App.agent`.
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
-    accept None: it is then not woken by what went away.
+    accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
+    where the function takes that too. What a `shadow` decides is kept, and not done.
     """
 
     def __init__(
@@ -252,14 +256,17 @@ class Agent(Generic[T]):
         max_refusals: int = 3,
         max_tries: int = 5,
         retry_after: timedelta = timedelta(seconds=1),
+        shadow: bool = False,
         prompted: bool = False,
         parameters: str = "",
         fresh_within: timedelta | None = None,
         stale: Stale = "wait",
-        falls_back_on: Asks | None = None,
+        stale_fallback: Asks | None = None,
+        old: msgspec.json.Decoder[Any] | None = None,
     ) -> None:
         self.name = name
         self.function = function
+        self.old = old
         self.source = source
         self.on = on
         self.declines_none = declines_none
@@ -277,9 +284,23 @@ class Agent(Generic[T]):
         self.max_refusals = max_refusals
         self.max_tries = max_tries
         self.retry_after = retry_after
+        self.shadow = shadow
         self.instructions = cleandoc(function.__doc__ or "")
         self.prompted = prompted
         self.parameters = parameters
         self.fresh_us = None if fresh_within is None else span_us(fresh_within)
         self.stale: Stale = stale
-        self.falls_back_on = falls_back_on or Asks("")
+        self.stale_fallback = stale_fallback or Asks("")
+
+    def old_value(self, raw: bytes | None) -> Any:
+        """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""
+        if self.old is None or raw is None:
+            return None
+        try:
+            return self.old.decode(raw)
+        except msgspec.DecodeError:
+            return None  # kept by an earlier version of the app, whose values were others
+
+    def begin(self, turn: Any, value: Any) -> Coroutine[Any, Any, None]:
+        """The agent function at its start."""
+        return self.function(turn, value) if self.old is None else self.function(turn, value, turn.old)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from extrovert.context.operator import Failure
+from extrovert.context.operator import Failure, Figures
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -57,3 +57,7 @@ class Delayed:
     def load(self, state: bytes) -> None:
         for due_us, stream, raw in msgspec.json.decode(state, type=_Saved):
             self.add(due_us, stream, self._decoders[stream].decode(raw))
+
+    def figures(self) -> Figures:
+        """The events that wait for their moment."""
+        return Figures("delayed", "events", len(self._due), next_us=self._due[0][0] if self._due else None)

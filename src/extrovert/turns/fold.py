@@ -20,8 +20,6 @@ from extrovert.core.errors import CorruptionError
 from extrovert.core.log import (
     Answered,
     Attempted,
-    Body,
-    Dead,
     Decided,
     EffectStep,
     Embedded,
@@ -31,15 +29,19 @@ from extrovert.core.log import (
     Events,
     Failed,
     Heard,
-    Passed,
+    Invalidated,
     Position,
     Retried,
     Wake,
     is_null,
 )
+from extrovert.turns.applying import apply
 from extrovert.turns.bodies import Bodies
+from extrovert.turns.chain import OUTSIDE, Cause, Chain, outside
+from extrovert.turns.corrections import Corrections
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
+from extrovert.turns.invalidated import INVALIDATIONS, told
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
 from extrovert.turns.outcome import outcome_of
@@ -69,16 +71,19 @@ class Fold:
         *,
         strict_shards: bool = False,
         outcomes: Mapping[str, str] | None = None,
+        horizon_us: int | None = None,
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
         self.context.freshness.declare(self.streams.values())
         self.agents = {agent.name: agent for agent in agents}
-        self.books = {name: WakeBook(agent) for name, agent in self.agents.items()}
+        self.chain = Chain()
+        self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}
         self.running: dict[str, Running] = {}
         self.parked: dict[str, Running] = {}
         self.mail = Mail()
         self.outbox = Outbox()
+        self.corrections = None if horizon_us is None else Corrections(self.context, horizon_us, self.chain)
         self._outcomes = outcomes or {}
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
@@ -106,7 +111,7 @@ class Fold:
         self.context.clock_is(entry.at_us)
         try:
             body, records = self._bodies.decode(entry)
-            self._apply(body, records, entry.offset, entry.at_us)
+            apply(self, body, records, entry.offset, entry.at_us)
         except (msgspec.DecodeError, KeyError) as error:
             raise CorruptionError(
                 f"Entry {entry.offset} ({entry.kind}) does not fit this app: {type(error).__name__}: {error}. "
@@ -119,35 +124,11 @@ class Fold:
         """An entry up to `end` has been applied."""
         self.end = end
         self.at_us = at_us
+        self.chain.now = OUTSIDE
+        if self.corrections is not None:
+            self.corrections.passed(at_us)
         for seen in self.seen.values():
             seen.drop(at_us)
-
-    def _apply(self, body: Body, records: list[Any], offset: int, at_us: int) -> None:  # noqa: C901 -- a case per kind
-        match body:
-            case Events():
-                self.events(body, records, offset, at_us)
-            case Decided():
-                self.decided(body, offset, at_us)
-            case Attempted():
-                self.attempted(body, offset, at_us)
-            case Answered():
-                self.answered(body, offset, at_us)
-            case EffectStep():
-                self.stepped(body, offset, at_us)
-            case Ended():
-                self.ended(body, offset, at_us)
-            case Failed():
-                self.failed(body, offset, at_us)
-            case Retried():
-                self.retried(body, offset, at_us)
-            case Passed():
-                self.passed(offset, at_us)
-            case Heard():
-                self.heard(body, offset, at_us)
-            case Embedded():
-                self.embedded(body, offset, at_us)
-            case Dead():
-                pass
 
     # ---- one method per kind of entry
 
@@ -195,7 +176,7 @@ class Fold:
             for key, record, offset in zip(keys, records, offsets, strict=True):
                 if record is not None:
                     book.event_came(key, record, offset, at_us)
-        self.mail.delivered(stream, keys, records, offsets)
+        self.mail.delivered(stream, keys, records, offsets, outside=not self.chain.now.hops)
         return failures
 
     def _deliver_produced(self, at_us: int) -> None:
@@ -238,6 +219,7 @@ class Fold:
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
         self._parks_or_not(turn)
+        self.chain.follows(body.agent, turn.wake)
         return self._emitted(body.emits, offset, at_us)
 
     def answered(self, body: Answered, offset: int, at_us: int) -> None:
@@ -248,6 +230,8 @@ class Fold:
             del turn.inbox[address_of(sent)][0]
         if body.hash == HOLD:
             turn.reruns = 0
+        if sent is not None and sent.kind in ("sleep", "approval"):
+            turn.wake = outside(turn.wake)
         turn.answers[place] = Answer(offset, at_us, body.answer)
         turn.trail.append(offset)
         self._parks_or_not(turn)
@@ -264,7 +248,7 @@ class Fold:
 
     def ended(self, body: Ended, offset: int, at_us: int) -> None:
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
-        self._close(turn, body.wake.digest, offset, at_us)
+        self._close(turn, body.wake, offset, at_us)
         self.settle(offset, at_us)
 
     def decided(self, body: Decided, offset: int, at_us: int) -> list[tuple[int, str]]:
@@ -273,6 +257,13 @@ class Fold:
         Returns (place among the emits, cause) for those that a table could not take.
         """
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
+        if body.shadow:
+            self._close(turn, body.wake, offset, at_us)
+            self.settle(offset, at_us)
+            return []
+        self.chain.follows(body.agent, body.wake)
+        if self.corrections is not None:
+            self.corrections.watch(body, offset, at_us)
         context = self.context
         context.offset = offset
         for write in body.writes:
@@ -282,7 +273,7 @@ class Fold:
             if row is not None and write.key in table.rows:
                 table.by_turns.add(write.key)
         self.intents.extend(self.outbox.intend(body, offset, at_us))
-        self._close(turn, body.wake.digest, offset, at_us)
+        self._close(turn, body.wake, offset, at_us)
         self.settle(offset, at_us)
         return self._emitted(body.emits, offset, at_us)
 
@@ -305,10 +296,23 @@ class Fold:
         for move in body.moves if self._outcomes else ():
             pending = self.outbox.pending[move.key]
             if pending.effect in self._outcomes and (outcome := outcome_of(pending, move)) is not None:
+                self.chain.now = pending.cause
                 self.context.produce(self._outcomes[pending.effect], outcome, offset)
+                self._deliver_produced(at_us)
+                self.settle(offset, at_us)
         self.intents.extend(self.outbox.step(body, offset, at_us))
-        self._deliver_produced(at_us)
-        self.settle(offset, at_us)
+
+    def invalidated(self, body: Invalidated, offset: int, at_us: int) -> None:
+        """What a decision had read has been corrected: an event tells of it, where the app wants to know."""
+        self.chain.now = Cause(body.hops, body.via)
+        if INVALIDATIONS in self.streams:
+            self.context.produce(INVALIDATIONS, told(body), offset)
+            self._deliver_produced(at_us)
+            self.settle(offset, at_us)
+
+    def knows(self, decision: str) -> bool:
+        """Whether there is such a decision, as far as that is remembered: to be undone, or corrected."""
+        return self.outbox.knows(decision) or (self.corrections is not None and self.corrections.knows(decision))
 
     def retried(self, body: Retried, offset: int, at_us: int) -> None:
         if body.agent:
@@ -367,19 +371,21 @@ class Fold:
         self._parks_or_not(turn)
 
     def _parks_or_not(self, turn: Running) -> None:
+        book = self.books[turn.agent.name]
         if turn.parks:
             self.parked[turn.id] = turn
-        else:
-            self.parked.pop(turn.id, None)
+            book.parked.add(turn.key)
+        elif self.parked.pop(turn.id, None) is not None:
+            book.parked.discard(turn.key)
 
-    def _close(self, turn: Running, digest: str, offset: int, at_us: int) -> None:
+    def _close(self, turn: Running, wake: Wake, offset: int, at_us: int) -> None:
         turn.watch({})
         turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
         self.mail.forget(turn)
         book = self.books[turn.agent.name]
-        book.end(turn.key, digest, at_us)
+        book.end(turn.key, wake, at_us)
         if turn.agent.source != "stream":
             value, version = self.present(turn.agent, turn.key)
             book.value_is(turn.key, value, version or offset, at_us)

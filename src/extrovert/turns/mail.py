@@ -9,6 +9,7 @@ import msgspec
 
 from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent
+from extrovert.turns.chain import outside as begun_outside
 from extrovert.turns.request import Place
 from extrovert.turns.running import Running
 from extrovert.turns.waits import Awaited
@@ -28,7 +29,7 @@ def address_of(sent: AskSent) -> Address:
 def mail_for(turn: Running) -> tuple[Place, msgspec.Raw] | None:
     """An ask of a turn for which an event has come, and that event."""
     for place, (sent, _) in turn.calls.items():
-        if sent.kind == "next" and (waiting := turn.inbox[address_of(sent)]):
+        if sent.kind == "next" and place not in turn.lost and (waiting := turn.inbox[address_of(sent)]):
             return place, msgspec.Raw(canonical(waiting[0][1]))
     return None
 
@@ -60,8 +61,10 @@ class Mail:
                 if not of_stream:
                     del self._listeners[stream]
 
-    def delivered(self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int]) -> None:
-        """Events have come on a stream; a tombstone is none."""
+    def delivered(
+        self, stream: str, keys: Sequence[Any], records: Sequence[Any], offsets: Sequence[int], *, outside: bool
+    ) -> None:
+        """Events have come on a stream, from outside or not; a tombstone is none."""
         of_stream = self._listeners.get(stream)
         if of_stream is None:
             return
@@ -71,3 +74,5 @@ class Mail:
                     for turn in of_stream.get(wanted, ()):
                         turn.inbox[stream, wanted].append((offset, record))
                         self.came[turn] = None
+                        if outside:
+                            turn.wake = begun_outside(turn.wake)

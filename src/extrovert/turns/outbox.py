@@ -17,6 +17,7 @@ import msgspec
 
 from extrovert.core.log import Decided, EffectMoved, EffectStep, GuardNote, UndoIntent
 from extrovert.core.record import Record
+from extrovert.turns.chain import OUTSIDE, Cause, after
 
 __all__ = ["ENDS", "UNDO", "Claim", "Done", "Outbox", "OutboxState", "Pending"]
 
@@ -24,13 +25,16 @@ ENDS = frozenset({"settled", "failed", "withdrawn"})
 UNDO = "/undo"
 MOST_FAILED = 1_000
 """How many of those that came to a bad end are kept to be listed; the log has all."""
+MOST_UNDONE = 1_000
+"""Of so many decisions that were taken back it is known that they were."""
 
 
 class Pending(Record, omit_defaults=True):
     """An effect that has not come to its end; `key` is its idempotency key, `turn/slot`.
 
     `turn` is the decision, `agent` and `of` its agent and key. It is `unclear` where an earlier try may have acted.
-    `looks` counts the look-ups since. An undo has the key of what it `undoes`, and the outcome of that.
+    `looks` counts the look-ups since. An undo has the key of what it `undoes`, and the outcome of that. `cause` is the
+    chain of decisions that it ends.
     """
 
     key: str
@@ -55,6 +59,7 @@ class Pending(Record, omit_defaults=True):
     undo: str = ""
     undoes: str = ""
     outcome: msgspec.Raw = msgspec.Raw(b"null")
+    cause: Cause = OUTSIDE
 
 
 class Claim(Record):
@@ -83,6 +88,7 @@ class OutboxState(msgspec.Struct):
     unwinding: dict[str, bool] = {}
     started_us: dict[str, int] = {}
     failed: list[Pending] = []
+    undone: list[str] = []
 
 
 class Outbox:
@@ -90,7 +96,8 @@ class Outbox:
 
     `claims` are the `once` keys that are taken, `done` what can be undone, by decision. A decision that is `unwinding`
     is taken back: all of it (True), or, since a step of it came to a bad end, its steps. `started_us` is when each
-    effect was last begun, `acting` how many of each are performing. `freed` collects those that became first in a line.
+    effect was last begun, `acting` how many of each are performing, `undone` the latest decisions that were to be taken
+    back. `freed` collects those that became first in a line.
     """
 
     def __init__(self) -> None:
@@ -101,6 +108,7 @@ class Outbox:
         self.unwinding: dict[str, bool] = {}
         self.started_us: dict[str, int] = {}
         self.failed: dict[str, Pending] = {}
+        self.undone: dict[str, None] = {}
         self.acting: Counter[str] = Counter()
         self.freed: list[str] = []
         self._by_turn: dict[str, dict[str, None]] = {}
@@ -112,6 +120,7 @@ class Outbox:
         """Takes up the intents of a decision, and begins to take back those decisions that it undoes."""
         self._fade(at_us)
         taken: list[Pending] = []
+        cause = after(decision.agent, decision.wake) if decision.effects else OUTSIDE
         for intent in decision.effects:
             lines = [f"{decision.agent}:{decision.key}"] if intent.in_order else []
             lines += [intent.order] if intent.order else []
@@ -131,6 +140,7 @@ class Outbox:
                 step=intent.in_order,
                 lines=lines,
                 undo=intent.undo,
+                cause=cause,
             )
             self._add(pending)
             for line in lines:
@@ -226,7 +236,7 @@ class Outbox:
         once = _once(was.effect, was.once) if was.once else ""
         pending = Pending(
             undo.key, undo.effect, undo.args, offset, at_us, turn=turn, agent=was.agent, of=was.of, once=once,
-            step=was.step, lines=was.lines, undoes=undoes, outcome=done.outcome,
+            step=was.step, lines=was.lines, undoes=undoes, outcome=done.outcome, cause=was.cause,
         )  # fmt: skip
         self._add(pending)
         for line in pending.lines:
@@ -239,6 +249,10 @@ class Outbox:
 
     def _unwind_from_now_on(self, turn: str, *, whole: bool) -> None:
         """A decision is to be taken back, if anything of it is left to be."""
+        if whole:
+            self.undone[turn] = None
+            if len(self.undone) > MOST_UNDONE:
+                del self.undone[next(iter(self.undone))]
         before = self.unwinding.get(turn)
         self.unwinding[turn] = whole or bool(before)
         if before is None and not self._left(turn):
@@ -275,6 +289,11 @@ class Outbox:
         return step if step.moves or step.undos else None
 
     # ---- looking
+
+    def knows(self, decision: str) -> bool:
+        """Whether there is something of a decision that can be taken back, or has been, or has come to a bad end."""
+        known = decision in self._by_turn or decision in self.done or decision in self.undone
+        return known or any(failed.turn == decision for failed in self.failed.values())
 
     def may_begin(self, pending: Pending) -> bool:
         """Whether it is first in each of its lines."""
@@ -322,6 +341,7 @@ class Outbox:
             dict(self.unwinding),
             dict(self.started_us),
             list(self.failed.values()),
+            list(self.undone),
         )
 
     def load(self, state: OutboxState) -> None:
@@ -331,6 +351,7 @@ class Outbox:
         self.lines, self.claims, self.done = state.lines, state.claims, state.done
         self.unwinding, self.started_us = state.unwinding, state.started_us
         self.failed = {pending.key: pending for pending in state.failed}
+        self.undone = dict.fromkeys(state.undone)
         self._fading = [(claim.until_us, "claim", place) for place, claim in self.claims.items()]
         self._fading += [(one.until_us, "done", turn) for turn, done in self.done.items() for one in done]
         self._fading.sort()

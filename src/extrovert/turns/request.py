@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -105,6 +106,19 @@ class Request:
             parameters=self.parameters,
         )
 
+    def about_to(self, sent: msgspec.Raw) -> Request:
+        """The same question about what was `sent` in its place, as the log has it."""
+        if bytes(sent) == self.about_json:
+            return self
+        again = copy(self)
+        kind: Any = type(self.about)  # pyright: ignore[reportUnknownVariableType]
+        try:
+            again.about = msgspec.json.decode(sent, type=kind)
+        except msgspec.DecodeError:
+            again.about = msgspec.json.decode(sent)
+        again.about_json = bytes(sent)
+        return again
+
     def decode(self, answer: msgspec.Raw) -> Any:
         """The answer as the wanted type. Raises `msgspec.ValidationError` where it does not fit."""
         return msgspec.json.decode(answer, type=self.output)
@@ -116,6 +130,10 @@ class Question(msgspec.Struct, frozen=True):
     request: Request
     place: Place
     base: Place
+
+    def about(self, sent: msgspec.Raw) -> Question:
+        """The question as it was sent."""
+        return msgspec.structs.replace(self, request=self.request.about_to(sent))
 
 
 def _schema(output: Any) -> str:

@@ -23,12 +23,13 @@ def turn_id(agent: str, key: Any, wake: Wake) -> str:
 
 
 class Running:
-    """A turn that has begun. Everything but `reads`, `asked`, `suspended`, `value` and its `version` is a fold of the
-    log.
+    """A turn that has begun. Everything but `reads`, `asked`, `lost`, `suspended`, `value` and its `version` is a fold
+    of the log.
 
-    `calls` are the asks in flight, with the engine time at which each was sent; `answers` what was remembered; `reads`
-    what the latest attempt read (watched while it waits), `asked` the places of what it asked, in order; `changes` the
-    names of all that changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
+    `calls` are the asks in flight, with the engine time at which each was sent, of which those that are `lost` were in
+    flight in an earlier life, and nobody answers them; `answers` what was remembered; `reads` what the latest attempt
+    read (watched while it waits), `asked` the places of what it asked, in order; `changes` the names of all that
+    changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
     `positions` of its answers. One that is held until the sources of streams are heard has their names in `silent`.
     `suspended` is the attempt itself where agents run unvalidated.
     """
@@ -46,6 +47,7 @@ class Running:
         "id",
         "inbox",
         "key",
+        "lost",
         "positions",
         "reads",
         "reruns",
@@ -70,6 +72,7 @@ class Running:
         self.value: Any = None
         self.version = 0
         self.calls: dict[Place, tuple[AskSent, int]] = {}
+        self.lost: frozenset[Place] = frozenset()
         self.asked: list[Place] = []
         self.changes: dict[str, None] = {}
         self.inbox: dict[tuple[str, Any], list[tuple[int, Any]]] = {}

@@ -48,9 +48,9 @@ class Turn:
     until it commits.
 
     `events` are the events that woke a turn on a stream, oldest first. `changes` names the reads because of which the
-    turn was run again, as `table/key`: a prompt may say what has changed. `id` names the turn, and later its decision.
-    `silent` names the streams whose sources have been silent for longer than the agent allows, where it goes on by its
-    fallback.
+    turn was run again, as `table/key`: a prompt may say what has changed. `old` is what the last ended turn of this key
+    saw, where the agent takes it. `id` names the turn, and later its decision. `silent` names the streams whose sources
+    have been silent for longer than the agent allows, where it goes on by its fallback.
     """
 
     def __init__(
@@ -69,11 +69,14 @@ class Turn:
         clock_us: int = 0,
         positions: Sequence[Place] = (),
         silent: tuple[str, ...] = (),
+        old: Any = None,
+        known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
         self.id = identity
         self.agent = agent.name
         self.key = key
         self.events = events
+        self.old = old
         self.changes = tuple(changes)
         self.silent = silent
         self.instructions = agent.instructions
@@ -81,7 +84,7 @@ class Turn:
         self.intended: list[Intended] = []
         self.conditions: list[Condition] = []
         self.undone: list[str] = []
-        self.limits: dict[str, int] = {}
+        self.fresh_us: dict[str, int] = {}
         self.used: list[Answer] = []
         self.asked: list[Place] = []
         self.latest: Question | None = None
@@ -94,6 +97,7 @@ class Turn:
         self._answers = answers
         self._clock_us = clock_us
         self._positions = positions
+        self._known = known
         self._refusals = refusals
         self._occurrences: dict[str, int] = {}
 
@@ -104,7 +108,7 @@ class Turn:
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
         """
-        by = self._agent.falls_back_on if self.silent else self._agent
+        by = self._agent.stale_fallback if self.silent else self._agent
         told = self._agent.instructions if by.prompted else ""
         request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
         return await Asking(self, request)
@@ -140,6 +144,8 @@ class Turn:
         `until`, the answer is `otherwise`.
         """
         asked = ApprovalAsked(Raw(canonical(what)), who, None if until is None else to_us(until), otherwise)
+        if self._agent.shadow:
+            asked = asked.but(until_us=0, otherwise=True)  # nobody is asked, and it goes on as if that were granted
         return await Asking(self, Request("approval", "person", asked, Approval))
 
     @overload
@@ -198,7 +204,7 @@ class Turn:
         """
         limit_us = bound_us(within)
         for stream in self._scope.context.origins.of(of):
-            self.limits[stream] = min(self.limits.get(stream, limit_us), limit_us)
+            self.fresh_us[stream] = min(self.fresh_us.get(stream, limit_us), limit_us)
         return of
 
     def now(self) -> datetime:
@@ -259,8 +265,15 @@ class Turn:
     def undo(self, decision: str) -> None:
         """When this turn commits, the effects of the decision of this id are taken back, the latest first.
 
-        Those that are not performed yet are withdrawn; those in flight are undone when they have settled.
+        Those that are not performed yet are withdrawn; those in flight are undone when they have settled. Raises
+        `TurnError` where nothing is known of such a decision that could be taken back.
         """
+        if not self._known(decision):
+            raise TurnError(
+                f"Agent `{self.agent}` undoes decision `{decision}`, of which nothing is known that could be taken "
+                f"back: there is none of this name, or it has intended no effect, or all have settled and have no "
+                f"undo=, or their horizon has passed. A decision's id is its `turn.id`, `agent:key@offset`."
+            )
         self.undone.append(decision)
 
     def _check_emit(self, stream: Stream[Any], event: Any) -> None:

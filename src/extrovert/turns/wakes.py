@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import compress
 from typing import Any
 
+import msgspec
+
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.log import Wake
+from extrovert.core.log import Wake, is_null
+from extrovert.turns.chain import Cause, Chain, merged
 from extrovert.turns.declare import Agent
 
 __all__ = ["WakeBook"]
 
 Rank = tuple[Any, int, int, Any]
+FEW = 64
 MAX_RESTING = 10_000
 """With more keys than this at rest, those that have rested enough are forgotten."""
 
@@ -26,18 +30,25 @@ MAX_RESTING = 10_000
 class WakeBook:
     """The wakes of one agent.
 
-    `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `due` to the wake
-    that waits, `events` to the (offset, event) pairs that a turn on a stream has not seen yet. `running` holds the keys
-    that have a turn, `resting` those whose last turn ended so lately that they are left alone, and until when, and
-    `settling` those whose wake waits for the changes to calm down, and until when.
+    `seen` maps a key to the digest of what its last ended turn saw ("" is nothing, and is left out), `olds` to that
+    itself as JSON, where the agent is told it, `due` to the wake that waits, `events` to the (offset, event) pairs that
+    a turn on a stream has not seen yet. `running` holds the keys that have a turn, `parked` those
+    of them whose turn waits for nothing but the clock, events and persons, `resting` those whose last turn ended so
+    lately that they are left alone, and until when, and `settling` those whose wake waits for the changes to calm down,
+    and until when. `chain` has the cause of what is being applied, `meanwhile` the causes of what came while a turn of
+    a key ran.
     """
 
-    def __init__(self, agent: Agent[Any]) -> None:
+    def __init__(self, agent: Agent[Any], chain: Chain | None = None) -> None:
         self.agent = agent
+        self.chain = chain or Chain()
+        self.meanwhile: dict[Any, Cause | Wake] = {}
         self.seen: dict[Any, str] = {}
+        self.olds: dict[Any, bytes] = {}
         self.due: dict[Any, Wake] = {}
         self.events: dict[Any, list[tuple[int, Any]]] = {}
         self.running: set[Any] = set()
+        self.parked: set[Any] = set()
         self.resting: dict[Any, int] = {}
         self.settling: dict[Any, int] = {}
         self._held: list[tuple[int, Any]] = []
@@ -45,6 +56,11 @@ class WakeBook:
         self._touched: dict[Any, None] = {}
         self._queue: list[Rank] = []
         self._ranks: dict[Any, Rank] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more turns may begin now. Those that are parked do not count: they may wait for days."""
+        return self.agent.concurrency - (len(self.running) - len(self.parked))
 
     def digest(self, value: Any, version: int) -> str:
         """What stands for a value in `seen`: a view's content, a table row's version (and that of what JSON lacks)."""
@@ -57,6 +73,21 @@ class WakeBook:
         except Exception:
             return str(version)
 
+    def saw(self, value: Any) -> msgspec.Raw | None:
+        """What is kept of a value for the next turn of its key; None where the agent is not told, or JSON lacks it."""
+        if self.agent.old is None or value is None:
+            return None
+        try:
+            raw = canonical(value)
+            self.agent.old.decode(raw)
+        except Exception:
+            return None
+        return msgspec.Raw(raw)
+
+    def old(self, key: Any) -> Any:
+        """What the last ended turn of `key` saw; None where there was none, or it saw nothing."""
+        return self.agent.old_value(self.olds.get(key))
+
     def wants(self, value: Any) -> bool:
         """Whether the agent's condition holds. Where it raises, it does: the turn runs, and fails visibly."""
         when = self.agent.when
@@ -68,7 +99,9 @@ class WakeBook:
     def value_is(self, key: Any, value: Any, version: int, at_us: int) -> None:
         """The view value or row at `key` is now `value` (None: gone), since `version`."""
         if key in self.running:
+            self._note_cause(key)
             return
+        cause = self.meanwhile.pop(key, None)
         if value is not None and not self.wants(value):
             value = None
         digest = self.digest(value, version)
@@ -78,7 +111,7 @@ class WakeBook:
             self.seen.pop(key, None)
             self._withdraw(key)
         else:
-            self._add(key, value, version, at_us)
+            self._add(key, value, version, at_us, cause=cause)
 
     def rows_changed(self, keys: Sequence[Any], rows: Sequence[Any]) -> None:
         """Rows of the table that this agent wakes on changed; notes those that can matter. Called for every batch."""
@@ -109,6 +142,8 @@ class WakeBook:
         self.events.setdefault(key, []).append((offset, event))
         if key not in self.running:
             self._add(key, event, offset, at_us)
+        else:
+            self._note_cause(key)
 
     def again(self, key: Any, value: Any, offset: int, at_us: int, events: Sequence[tuple[int, Any]] = ()) -> None:
         """A person wants the failed wake of `key` to be tried once more, with the `events` that it had."""
@@ -130,7 +165,7 @@ class WakeBook:
             if key in self._ranks:
                 until_us = self._alone_until(key)
                 if until_us <= now_us:
-                    heappush(self._queue, self._ranks[key])
+                    self._line_up(self._ranks[key])
                 else:
                     self._hold(key, until_us)
 
@@ -164,29 +199,50 @@ class WakeBook:
             return wake, [pair for pair in waiting if pair[0] in recorded.events]
         return wake.but(events=[offset for offset, _ in waiting]), waiting
 
-    def end(self, key: Any, digest: str, at_us: int) -> None:
-        """The turn of `key` ended, having seen `digest`; the caller then says what the present is."""
+    def end(self, key: Any, wake: Wake, at_us: int) -> None:
+        """The turn of `key` ended, having seen what `wake` tells; the caller then says what the present is."""
         self.running.discard(key)
+        self.parked.discard(key)
         if self.agent.rest_us:
             if len(self.resting) > MAX_RESTING:
                 self.resting = {other: until for other, until in self.resting.items() if until > at_us}
             self.resting[key] = at_us + self.agent.rest_us
-        if digest:
-            self.seen[key] = digest
+        if wake.digest:
+            self.seen[key] = wake.digest
         else:
             self.seen.pop(key, None)
-        waiting = self.events.get(key)
-        if waiting:
-            self._add(key, waiting[-1][1], waiting[0][0], at_us)
+        if self.agent.old is not None:
+            self.olds.pop(key, None)
+            if not is_null(wake.saw):
+                self.olds[key] = bytes(wake.saw)
+        if self.agent.source == "stream":
+            cause, waiting = self.meanwhile.pop(key, None), self.events.get(key)
+            if waiting:
+                self._add(key, waiting[-1][1], waiting[0][0], at_us, cause=cause)
 
     def restore(self, key: Any, wake: Wake, value: Any, now_us: int) -> None:
         """Puts a wake back that was due when a snapshot was taken."""
-        self._add(key, value, wake.offset, wake.at_us, now_us)
+        self._add(key, value, wake.offset, wake.at_us, now_us, wake)
 
-    def _add(self, key: Any, value: Any, offset: int, at_us: int, now_us: int | None = None) -> None:
+    def _note_cause(self, key: Any) -> None:
+        known = self.meanwhile.get(key)
+        self.meanwhile[key] = self.chain.now if known is None else merged(known, self.chain.now)
+
+    def _add(
+        self,
+        key: Any,
+        value: Any,
+        offset: int,
+        at_us: int,
+        now_us: int | None = None,
+        cause: Cause | Wake | None = None,
+    ) -> None:
         wake = self.due.get(key)
+        cause = cause or self.chain.now
         if wake is None:
-            wake = self.due[key] = Wake(self.agent.on, offset, at_us)
+            wake = self.due[key] = Wake(self.agent.on, offset, at_us, hops=cause.hops, via=list(cause.via))
+        elif wake.hops and (both := merged(wake, cause)) is not wake:
+            wake = self.due[key] = wake.but(hops=both.hops, via=list(both.via))
         if self.agent.quiet_us:
             self._settles(key, wake, at_us)
         order = self._order(value)
@@ -198,7 +254,14 @@ class WakeBook:
             if until_us > (at_us if now_us is None else now_us):
                 self._hold(key, until_us)
             else:
-                heappush(self._queue, rank)
+                self._line_up(rank)
+
+    def _line_up(self, rank: Rank) -> None:
+        """Its key may be served from now on. What has been withdrawn or put elsewhere is sorted out when it is most."""
+        if len(self._queue) > 2 * len(self._ranks) + FEW:
+            self._queue = list({key: one for one in self._queue if self._ranks.get(key := one[3]) is one}.values())
+            heapify(self._queue)
+        heappush(self._queue, rank)
 
     def _settles(self, key: Any, wake: Wake, at_us: int) -> None:
         """A change has come: its wake waits until none has come for a while, but not for ever."""

@@ -19,7 +19,7 @@ from bench.peers.runners import plain
 from bench.peers.systems import JOBS, OURS, PLAIN, Aim, Job, System
 from bench.peers.verdicts import aim_text, best_peer, verdict
 from bench.peers.work import Latencies, Outcome, Reading, Task, latest_digests, percentiles, window_digests
-from bench.peers.writing import BEGIN, END, page, tables
+from bench.peers.writing import markers, page, tables
 
 PEER = System(name="peer", title="Peer", module="none", works=("W1",))
 OTHER = System(name="other", title="Other", module="none", works=("W1",))
@@ -93,7 +93,7 @@ def test_the_plain_loop_finds_what_a_look_at_each_event_finds(tmp_path: Path) ->
     )
 
 
-@pytest.mark.parametrize("work", ["W1", "W3", "W4"])
+@pytest.mark.parametrize("work", ["W1", "W3", "W4", "W8"])
 def test_extrovert_comes_to_the_same_results_as_the_plain_loop(tmp_path: Path, work: str) -> None:
     file = made(tmp_path / "a")
 
@@ -221,10 +221,19 @@ def compared(ours: float, peer: float, loop: float) -> Compared:
 
 def test_an_aim_is_met_or_what_it_lacks_is_told() -> None:
     assert aim_text(W1.aim) == "≥ 2 × the best peer; ≥ 60 % of a plain loop"
+    assert aim_text(Aim(per_s=5_000)) == "≥ 5,000/s"
     assert verdict(compared(ours=300_000, peer=150_000, loop=500_000), None) == "met"
     assert verdict(compared(ours=300_000, peer=200_000, loop=600_000), None) == (
         "missed: 1.50 of the best peer, 0.50 of a plain loop"
     )
+
+
+def test_so_many_a_second_are_aimed_at() -> None:
+    job = Job(name="W8", work="W8", what="", aim=Aim(per_s=5_000))
+
+    for found, wanted in (5_000.0, "met"), (4_999.0, "missed: 4,999/s"):
+        ours = Row(system=OURS.name, title="", values=[found])
+        assert verdict(Compared(job=job, events=1, rows=[ours]), None) == wanted
 
 
 def test_latencies_are_aimed_at_from_above() -> None:
@@ -251,7 +260,8 @@ def test_the_page_has_the_tables_between_its_markers_and_keeps_the_rest() -> Non
     figure = Figure(bench="joins", what="joins", unit="evaluations/s", runs=[123_456.0], aim="100,000")
     found = tables([entry("W1", compared=compared(300_000, 150_000, 500_000)), entry("W5", figures=[figure])])
 
-    text = page(f"before\n{BEGIN}\nold\n{END}\nafter\n", found)
+    begin, end = markers()
+    text = page(f"before\n{begin}\nold\n{end}\nafter\n", found)
 
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from extrovert.context.expiry import ExpiryState
+from tests.holding import held
 
 
 class Witness:
@@ -45,3 +46,15 @@ def test_a_moment_that_has_passed_is_not_waited_for() -> None:
     assert clock.next_us() is None
     assert clock.look(50) == (False, False)
     assert clock.look(51) == (True, True)
+
+
+def test_moments_far_ahead_that_are_waited_for_now_and_then_take_no_room() -> None:
+    clock, one, stays = ExpiryState(), Witness(), Witness()
+    clock.watch(1_000, stays)
+    before = held(clock).objects
+    for _ in range(1_000):
+        clock.watch(2_000, one)
+        clock.unwatch(2_000, one)
+    assert held(clock).objects < before + 50
+    assert held(clock).bytes < 4_000
+    assert clock.next_us() == 1_000

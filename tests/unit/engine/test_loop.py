@@ -113,7 +113,7 @@ async def test_a_bug_stops_it(tmp_path: Path) -> None:
 
 
 async def test_agents_that_wake_themselves_without_end_leave_the_loop_free(tmp_path: Path) -> None:
-    made = App("app")
+    made = App("app", max_hops=1_000_000)
     rows = made.table("rows", Row, key=Row.key)
 
     @made.agent(wakes_on=rows)

@@ -113,3 +113,19 @@ async def test_a_failed_write_is_remembered_and_told_to_all_who_wait() -> None:
     shard.bury(Dead("rows", "no"))
     await writes.close()
     assert writes.durable == 0
+
+
+async def test_after_a_failed_write_nothing_more_is_written() -> None:
+    """What comes later would not follow what is there."""
+    shard, store, writes = writing()
+    store.full = True
+    shard.bury(Dead("rows", "lost"))
+    writes.start(lambda: None)
+    await until(lambda: writes.failure)
+    store.full = False
+    shard.bury(Dead("rows", "later"))
+    writes.start(lambda: None)
+    with pytest.raises(OSError, match="full"):
+        writes.flush()
+    await writes.close()
+    assert store.appends == []

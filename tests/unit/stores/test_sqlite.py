@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from extrovert import CorruptionError
+from extrovert.core.errors import AlreadyRunning
 from extrovert.core.log import Entry
 from extrovert.core.ports import SavedPlace, SavedRow
 from extrovert.stores.sqlite import SqliteStore
@@ -41,6 +42,20 @@ def test_entries_come_back_in_order(store: SqliteStore) -> None:
     assert offsets(found) == offsets(ENTRIES)
     assert found[0] == ENTRIES[0]
     assert offsets(list(store.entries(5))) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("written", [1, 3, 6])
+def test_who_has_read_the_log_before_another_wrote_to_it_is_refused(store: SqliteStore, written: int) -> None:
+    """Also where its entry would fit between the offsets of those that are there."""
+    other = SqliteStore(store.path)
+    store.append(ENTRIES[:written])
+    end = store.end()
+    for offset in {1, 2, end - 1, end + 1}:
+        with pytest.raises(AlreadyRunning, match=f"ends at offset {end}, and offset {offset} was to be written"):
+            other.append([Entry(offset, 0, "passed", 1, b"{}")])
+    assert offsets(list(store.entries())) == offsets(ENTRIES[:written])
+    other.append([Entry(end, 0, "passed", 1, b"{}")])
+    other.close()
 
 
 def test_what_ended_a_turn_is_found_by_turn_agent_and_key(store: SqliteStore) -> None:
@@ -127,7 +142,7 @@ def test_another_can_read_it_while_it_is_written(store: SqliteStore, tmp_path: P
     store.append(ENTRIES[1:])
     assert offsets(list(reader.entries())) == offsets(ENTRIES)
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        reader.append([Entry(99, 0, "dead", 1, b"{}")])
+        reader.append([Entry(reader.end(), 0, "dead", 1, b"{}")])
     reader.close()
 
 

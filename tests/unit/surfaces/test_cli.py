@@ -14,6 +14,9 @@ COMMANDS = [
     "sql",
     "decisions",
     "explain",
+    "why-not",
+    "backtest",
+    "shadow",
     "approvals",
     "approve",
     "deny",
@@ -38,7 +41,10 @@ def test_the_help_of_a_command_has_examples(name: str) -> None:
     assert f"\n    extrovert {name}" in done.output
 
 
-@pytest.mark.parametrize("name", ["tables", "decisions", "explain", "approvals", "dead-letters", "freshness"])
+@pytest.mark.parametrize(
+    "name",
+    ["tables", "decisions", "explain", "why-not", "backtest", "shadow", "approvals", "dead-letters", "freshness"],
+)
 def test_a_reading_command_says_what_its_json_holds(name: str) -> None:
     told = CliRunner().invoke(app, [name, "--help"]).output
     assert "With --json, one object" in told

@@ -40,6 +40,12 @@ class Complaint(Record):
     text: str
 
 
+class Price(Record):
+    symbol: str
+    at: datetime
+    value: float
+
+
 class LateCall(Record):
     call_id: str
     due_at: datetime
@@ -380,3 +386,30 @@ async def test_a_guarded_decision_is_told_to_be_one() -> None:
     tell_to(Console(file=out, width=200), story)
     assert story.guarded
     assert "Its answers were given to earlier questions" in out.getvalue()
+
+
+async def test_an_invalidated_decision_says_so_and_by_what() -> None:
+    market = App("market")
+    hours = timedelta(hours=2)
+    prices = market.table("prices", Price, key=Price.symbol, order_by=Price.at, history=hours)
+    orders = market.table("orders", Booking, key=Booking.booking_id)
+    market.invalidations(horizon=HOUR)
+
+    @market.agent(wakes_on=orders)
+    async def fill(turn: Turn, order: Booking) -> None:
+        prices.get(order.flight_id)
+
+    with World(market) as world:
+        await world.send(prices, Price("ACME", world.now, 10.0), Price("B", world.now + HOUR, 1.0))
+        await world.send(orders, Booking("o1", "ACME"))
+        assert story_of(world, "fill:o1").invalidated == []
+        report = await world.send(prices, Price("ACME", world.now + HOUR / 2, 12.0))
+        assert report.accepted == 1
+        (one,) = story_of(world, "fill:o1").invalidated
+        assert (one.table, one.key, one.through) == ("prices", "ACME", ["prices/ACME"])
+        assert one.by == "event on `prices`"
+        text = told(story_of(world, "fill:o1"))
+        assert "Invalidated: what it had read was not true then, as is known since." in text
+        assert "prices/ACME as of 2026-01-01 01:00:00.000, read through prices/ACME" in text
+        assert 'was {"symbol":"ACME","at":"2026-01-01T00:00:00Z","value":10.0}' in text
+        assert 'is {"symbol":"ACME","at":"2026-01-01T00:30:00Z","value":12.0}' in text

@@ -8,6 +8,7 @@ from typing import Any
 from extrovert.core.log import Wake
 from extrovert.turns.declare import Agent
 from extrovert.turns.wakes import WakeBook
+from tests.holding import held
 
 
 async def nothing(turn: object, value: object) -> None: ...
@@ -15,6 +16,10 @@ async def nothing(turn: object, value: object) -> None: ...
 
 def book(source: str = "view", *, declines_none: bool = True, **options: Any) -> WakeBook:
     return WakeBook(Agent("a", nothing, source=source, on="x", declines_none=declines_none, model="", **options))
+
+
+def saw(digest: str) -> Wake:
+    return Wake("x", 1, 100, digest=digest)
 
 
 def above_three(value: Any) -> bool:
@@ -53,7 +58,7 @@ def test_a_value_that_was_seen_is_not() -> None:
     wakes = book()
     wakes.value_is("F1", 5, 3, 100)
     wakes.begin("F1")
-    wakes.end("F1", wakes.digest(5, 3), 150)
+    wakes.end("F1", saw(wakes.digest(5, 3)), 150)
     wakes.value_is("F1", 5, 9, 200)
     assert wakes.due == {}
     wakes.value_is("F1", 6, 10, 200)
@@ -74,7 +79,7 @@ def test_what_went_away_is_forgotten_or_is_due() -> None:
         wakes = book(declines_none=declines_none)
         wakes.value_is("F1", 5, 3, 100)
         wakes.begin("F1")
-        wakes.end("F1", wakes.digest(5, 3), 150)
+        wakes.end("F1", saw(wakes.digest(5, 3)), 150)
         wakes.value_is("F1", None, 9, 200)
         assert set(wakes.due) == due
 
@@ -123,7 +128,7 @@ def test_events_wait_until_a_turn_takes_them() -> None:
     assert events == [(1, "fog"), (2, "snow")]
     wakes.event_came("F1", "ice", 3, 120)
     assert wakes.due == {}
-    wakes.end("F1", "", 130)
+    wakes.end("F1", saw(""), 130)
     assert wakes.due == {"F1": Wake("x", 3, 130)}
 
 
@@ -164,7 +169,7 @@ def test_a_failed_wake_is_due_again() -> None:
     wakes = book()
     wakes.value_is("F1", 5, 3, 100)
     wakes.begin("F1")
-    wakes.end("F1", wakes.digest(5, 3), 150)
+    wakes.end("F1", saw(wakes.digest(5, 3)), 150)
     wakes.again("F1", 5, 9, 200)
     assert wakes.due == {"F1": Wake("x", 9, 200)}
     assert wakes.seen == {}
@@ -185,7 +190,7 @@ def test_a_failed_wake_of_events_gets_them_back_before_the_others() -> None:
     running.running.add("F1")
     running.again("F1", None, 9, 200, [(1, "fog")])
     assert running.due == {}
-    running.end("F1", "", 300)
+    running.end("F1", saw(""), 300)
     assert set(running.due) == {"F1"}
 
 
@@ -193,7 +198,7 @@ def test_a_key_that_rests_is_due_and_not_served() -> None:
     wakes = book("stream", rest=timedelta(microseconds=100))
     wakes.event_came("F1", "fog", 1, 0)
     wakes.begin("F1")
-    wakes.end("F1", "", 50)
+    wakes.end("F1", saw(""), 50)
     wakes.event_came("F1", "snow", 2, 60)
     wakes.release(149)
     assert (wakes.next_key(), wakes.next_us()) == (None, 150)
@@ -207,7 +212,7 @@ def test_the_end_of_an_earlier_rest_does_not_end_a_later_one() -> None:
         wakes.event_came("F1", "fog", offset, begun_us)
         if offset < 3:
             wakes.begin("F1")  # as in a replay, where nobody is served and nobody waits
-            wakes.end("F1", "", 90 * offset - 90)
+            wakes.end("F1", saw(""), 90 * offset - 90)
     wakes.release(100)
     assert wakes.next_key() is None
     wakes.release(190)
@@ -229,3 +234,25 @@ def test_what_compares_with_nothing_comes_last() -> None:
     for offset, place in enumerate([{"a": 1}, float("nan"), 7], start=1):
         wakes.value_is(offset, place, offset, offset)
     assert served(wakes) == [3, 1, 2]
+
+
+def test_keys_that_come_and_go_take_no_room_while_another_waits() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("first", 0, 1, 1)
+    before = held(wakes).objects
+    for number in range(1_000):
+        wakes.value_is(f"F{number}", 1 + number, number, number)
+        wakes.value_is(f"F{number}", None, number, number)
+    assert held(wakes).objects < before + 500
+    assert served(wakes) == ["first"]
+
+
+def test_a_key_whose_place_changes_all_the_time_takes_no_room_and_keeps_its_last_place() -> None:
+    wakes = book(order=itself)
+    wakes.value_is("first", 0, 1, 1)
+    wakes.value_is("last", 2_000, 1, 1)
+    before = held(wakes).objects
+    for number in range(1_000):
+        wakes.value_is("F1", 1 + number, number, number)
+    assert held(wakes).objects < before + 1_000
+    assert served(wakes) == ["first", "F1", "last"]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from extrovert import App, Refuse, Thinking, Turn, before
-from extrovert.demos.storm.network import network
+from extrovert.demos.storm.network import bank, network
 from extrovert.demos.storm.records import (
     Arrived,
     Bookable,
@@ -28,6 +28,7 @@ from extrovert.demos.storm.records import (
     Opening,
     Option,
     Outcome,
+    Owed,
     Rebooking,
     Scheduled,
     Seats,
@@ -40,6 +41,10 @@ __all__ = ["app"]
 TOO_LATE = timedelta(hours=3)
 CLOSES = timedelta(minutes=20)
 MOST_OPTIONS = 8
+REFUNDED_AFTER = timedelta(hours=6)
+DESK_TAKES = timedelta(hours=4)
+FLEXIBLE = 1
+FARE_CENTS = 38_900
 PREFERENCE_IS_WORTH = timedelta(minutes=30)
 
 app = App("storm")
@@ -128,6 +133,8 @@ def earliest_arrival(seats: Seats) -> tuple[datetime, str]:
 def disrupted(booking: Booking) -> Disruption | None:
     """A booking that needs a decision. One that waits already is left alone until it is called, or worse happens."""
     flight = flights[booking.flight_id]
+    if booking.status == "refunded":
+        return None
     if flight.departed:
         return None if booking.status in ("booked", "flown") else Disruption(booking, "left")
     reason = "cancelled" if flight.cancelled else "late" if is_late(flight) else ""
@@ -137,6 +144,17 @@ def disrupted(booking: Booking) -> Disruption | None:
     if not reason or booking.because == reason:
         return None
     return Disruption(booking, reason)
+
+
+@app.view(over=bookings)
+def owed(booking: Booking) -> Owed | None:
+    """A refund: to who has a flexible fare, and still waits hours after the cancelled flight was to leave."""
+    if booking.tier > FLEXIBLE or booking.status != "waiting":
+        return None
+    flight = flights[booking.flight_id]
+    if not flight.cancelled or before(flight.scheduled_at + REFUNDED_AFTER):
+        return None
+    return Owed(booking.booking_id, booking.customer_id, FARE_CENTS)
 
 
 @app.view(over=destinations)
@@ -240,6 +258,22 @@ async def rebook(turn: Turn, case: Disruption) -> None:
         raise Refuse(f"{flight.flight_id} is full")
     turn.put(bookings, booking.but(flight_id=flight.flight_id, status="booked", because="", moves=move))
     turn.emit(outcomes, Outcome(booking.booking_id, booking.destination, "rebooked", flight.flight_id, move))
+
+
+@app.effect(idempotent=True)
+async def pay_back(customer_id: str, booking_id: str, cents: int, *, idempotency_key: str = "") -> None:
+    """Pays a refund."""
+    bank.deliver(idempotency_key, customer_id, f"{booking_id} {cents}")
+
+
+@app.agent(wakes_on=owed)
+async def refund(turn: Turn, due: Owed) -> None:
+    """Pays money back when a person at the desk agrees, unless a seat has been found meanwhile."""
+    said = await turn.approval(due, who="desk", until=turn.now() + DESK_TAKES)
+    if said.granted:
+        booking = bookings[due.booking_id]
+        turn.put(bookings, booking.but(status="refunded", because="", moves=booking.moves + 1))
+        turn.effect(pay_back, due.customer_id, due.booking_id, due.cents)
 
 
 @app.agent(wakes_on=openings)

@@ -153,8 +153,8 @@ class Facts:
     def disrupted(self, booking: Json) -> str:
         """Why a booking needs a decision; "" where it does not."""
         flight, status, because = self.flight(booking["flight_id"]), booking["status"], booking["because"]
-        if flight["departed"]:
-            return "" if status in ("booked", "flown") else "left"
+        if flight["departed"] or status == "refunded":
+            return "" if status in ("booked", "flown", "refunded") else "left"
         reason = trouble(flight)
         return reason or because if status in ("called", "recalled") else "" if because == reason else reason
 
@@ -351,7 +351,7 @@ class Audit:
         for key, booking in facts.bookings.items():
             reason, status = facts.disrupted(booking), booking["status"]
             in_line = status in ("called", "recalled") and reason == booking["because"]
-            stuck = facts.flight(booking["flight_id"])["cancelled"] and status != "waiting"
+            stuck = facts.flight(booking["flight_id"])["cancelled"] and status not in ("waiting", "refunded")
             if facts.options(booking, reason) if in_line else reason or stuck:
                 self.count("lost_wakes", versions[key], key, f"{status} ({reason}), and nobody decided")
         for key in (key for destination in list(facts.open) for key in facts.opening(destination)):

@@ -40,6 +40,9 @@ def storm(
     crash_every: Annotated[
         int | None, typer.Option(min=1, help="Kill the engine with SIGKILL about every so many decisions.")
     ] = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="Send messages and payments to an HTTP server on this machine.")
+    ] = False,
     data: Annotated[Path | None, typer.Option(help="An empty directory for the logs; a fresh one by default.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
@@ -51,8 +54,10 @@ def storm(
 
         extrovert demo storm --compare
         extrovert demo storm --mode batch --refresh 30s
-        extrovert demo storm --crash-every 5000 --json
+        extrovert demo storm --crash-every 5000 --http --json
     """
+    if compare and http:
+        raise typer.BadParameter("it goes with one run, not with --compare", param_hint="--http")
     if mode not in ("live", "batch"):
         raise typer.BadParameter(f"{mode} is neither live nor batch", param_hint="--mode")
     console = Console(stderr=as_json)
@@ -73,7 +78,7 @@ def storm(
     spec = base if mode == "live" else msgspec.structs.replace(base, refresh_s=_seconds(refresh))
     name = "live" if mode == "live" else f"batch {refresh}"
     with Screen(console, title) as screen:
-        summary, kills = asyncio.run(run(name, spec, screen.watch))
+        summary, kills = asyncio.run(run(name, spec, screen.watch, http=http))
     if kills:
         console.print(f"The engine was killed {kills} times, and went on.")
     _show(console, {name: summary}, home, as_json, summary)

@@ -25,6 +25,7 @@ __all__ = [
     "Opening",
     "Option",
     "Outcome",
+    "Owed",
     "Rebooking",
     "Scheduled",
     "Seats",
@@ -32,7 +33,7 @@ __all__ = [
     "Words",
 ]
 
-Status = Literal["booked", "late", "waiting", "called", "recalled", "flown"]
+Status = Literal["booked", "late", "waiting", "called", "recalled", "flown", "refunded"]
 Reason = Literal["", "late", "cancelled", "left"]
 
 
@@ -109,8 +110,8 @@ class Booking(Record):
     """One seat for one customer. Turns own `flight_id`, `status`, `because` and `moves`, their source the rest.
 
     `status`: booked; waiting (has no seat); late (keeps a seat on a late flight, would rather have another); called and
-    recalled (waited, or was late: a seat may be there, and it is first in line for it); flown. `because` is why it is
-    not simply booked. `moves` counts the decisions that changed something for the passenger.
+    recalled (waited, or was late: a seat may be there, and it is first in line); flown; refunded. `because` is why it
+    is not simply booked. `moves` counts the decisions that changed something for the passenger.
     """
 
     booking_id: str
@@ -226,3 +227,11 @@ class Words(Record):
     """The answer: the message."""
 
     text: str
+
+
+class Owed(Record):
+    """Money that a passenger gets back for a flight that never left, if a person says so; in cents of a dollar."""
+
+    booking_id: str
+    customer_id: str
+    cents: int

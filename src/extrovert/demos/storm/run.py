@@ -8,16 +8,19 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
 from extrovert.core.errors import ExtrovertError
+from extrovert.demos.storm.receiver import receiving
 from extrovert.demos.storm.summary import Audit, Summary
 from extrovert.demos.storm.worker import Progress, Spec
 
 __all__ = ["RunFailed", "run", "run_all"]
 
 AUDITOR = files("extrovert.demos.storm") / "auditor.py"
+REFUNDS = files("extrovert.demos.storm") / "refund_auditor.py"
 Watch = Callable[[str, Progress], None]
 
 
@@ -25,19 +28,28 @@ class RunFailed(ExtrovertError):
     """A worker ended with an error; the message is what it said."""
 
 
-async def run(name: str, spec: Spec, watch: Watch) -> tuple[Summary, int]:
-    """Runs `spec` to its end and audits it; returns the summary and how often the engine was killed."""
+async def run(name: str, spec: Spec, watch: Watch, *, http: bool = False) -> tuple[Summary, int]:
+    """Runs `spec` to its end and audits it; returns the summary and how often the engine was killed.
+
+    With `http` its messages and payments go to a server that outlives the engine.
+    """
+    if http:
+        with receiving(Path(spec.data)) as port:
+            return await run(name, msgspec.structs.replace(spec, port=port), watch)
     kills = 0
     while (code := await _engine(name, spec, watch)) != 0:
         if code != -signal.SIGKILL or spec.crash_every is None:
             raise RunFailed(f"The engine of run `{name}` ended with exit code {code}; its log is in {spec.data}.")
         kills += 1
-    summary, audit = await asyncio.gather(
+    summary, audit, refunds = await asyncio.gather(
         _output("-m", "extrovert.demos.storm.summary", spec.data),
         _output("-I", str(AUDITOR), spec.data, "--json"),
+        _output("-I", str(REFUNDS), spec.data),
     )
     found = msgspec.json.decode(summary, type=Summary)
-    found.audit = msgspec.json.decode(audit, type=Audit)
+    counts = msgspec.json.decode(refunds)
+    found.refunds = counts["refunds"]
+    found.audit = msgspec.convert(msgspec.json.decode(audit) | counts, type=Audit)
     return found, kills
 
 

@@ -21,6 +21,7 @@ AUDIT = {
     "untrue_messages": "passengers told something untrue",
     "duplicate_effects": "effects performed twice",
     "lost_wakes": "wakes lost",
+    "wrong_refunds": "refunds not owed, not agreed to, or not paid once",
 }
 
 
@@ -80,6 +81,7 @@ def comparison(runs: Mapping[str, Summary]) -> Table:
         ("asks saved by joining and remembering", [f"{one.asks_saved:,}" for one in runs.values()]),
         ("passengers rebooked", [f"{one.rebooked:,}" for one in runs.values()]),
         ("passengers without a seat at the end", [f"{one.stranded:,}" for one in runs.values()]),
+        ("refunds that the desk agreed to", [f"{one.refunds:,}" for one in runs.values()]),
         ("event to context, ms (p50 / p99)", [_pair(one.event_to_context_ms) for one in runs.values()]),
         ("event to commit, ms (p50 / p99)", [_pair(one.event_to_commit_ms) for one in runs.values()]),
         ("age of context at commit, s (p50 / p99)", [_seconds(one.context_age_ms) for one in runs.values()]),

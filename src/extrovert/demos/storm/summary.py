@@ -34,6 +34,7 @@ class Audit(msgspec.Struct):
     untrue_messages: int
     duplicate_effects: int
     lost_wakes: int
+    wrong_refunds: int
 
 
 class Summary(msgspec.Struct):
@@ -54,6 +55,7 @@ class Summary(msgspec.Struct):
     event_to_commit_ms: Spread
     context_age_ms: Spread
     wall_s: float
+    refunds: int = 0
     audit: Audit | None = None
 
 

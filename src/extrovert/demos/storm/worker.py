@@ -20,21 +20,23 @@ from extrovert.core.ids import chance
 from extrovert.core.log import Entry
 from extrovert.core.time import from_us
 from extrovert.demos.storm.app import app
+from extrovert.demos.storm.desk import Deskful
 from extrovert.demos.storm.feed import feed
-from extrovert.demos.storm.network import network
+from extrovert.demos.storm.network import bank, network
+from extrovert.demos.storm.receiver import ADDRESSES
 from extrovert.engine.clock import RealClock, VirtualClock, wall_us
 from extrovert.engine.hosting import LOG, locked, own_process
-from extrovert.engine.loop import Engine, Settings
+from extrovert.engine.loop import Settings
 from extrovert.stores.sqlite import SqliteStore
 
-__all__ = ["MESSAGES", "Progress", "Spec"]
+__all__ = ["Progress", "Spec"]
 
-MESSAGES = "messages.jsonl"
 TELL_EVERY_US = 200_000
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """What to run. `refresh_s` is None for the live mode, `speed` for virtual time, `crash_every` for no crashes."""
+    """What to run. `refresh_s` is None for the live mode, `speed` for virtual time, `crash_every` for no crashes. With
+    a `port`, messages and payments go to the receiver there."""
 
     data: str
     date: datetime.date
@@ -43,6 +45,7 @@ class Spec(msgspec.Struct, frozen=True):
     refresh_s: int | None = None
     speed: float | None = None
     crash_every: int | None = None
+    port: int | None = None
 
 
 class Progress(msgspec.Struct):
@@ -115,8 +118,12 @@ async def _run(spec: Spec) -> None:
         snapshot_every=100_000 if spec.crash_every is not None else 10_000_000,
     )
     clock = VirtualClock() if spec.speed is None else RealClock(spec.speed)
-    network.open(data / MESSAGES)
-    engine = Engine(declared, store, clock, settings)
+    for target, address in ((network, "/messages"), (bank, "/payments")):
+        if spec.port is None:
+            target.open(data / ADDRESSES[address])
+        else:
+            target.connect(spec.port, address)
+    engine = Deskful(declared, store, clock, settings)
     engine.start()
     own_process()
     told_us = 0
@@ -148,6 +155,7 @@ async def _run(spec: Spec) -> None:
     _tell(progress(done=True))
     store.close()
     network.close()
+    bank.close()
 
 
 def main() -> None:

@@ -1,0 +1,80 @@
+"""The attempts of a story: what each asked, and what came of that."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from extrovert.core.log import Answered
+from extrovert.core.record import Record
+
+__all__ = ["Asked", "Attempt", "answer", "cancel"]
+
+
+class Asked(Record):
+    """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more.
+
+    `kind` is ask, call, or that of a wait: sleep, next or approval.
+    """
+
+    hash: str
+    model: str
+    about: msgspec.Raw
+    sent_at: datetime
+    kind: str = "ask"
+    answer: msgspec.Raw | None = None
+    thought_ms: float | None = None
+    used: bool = False
+    cancelled: bool = False
+
+
+class Attempt(Record):
+    """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
+
+    `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
+    it found, in a run that a change made necessary; `failed` is what it raised. It waited to hear of `silent` streams.
+    """
+
+    number: int
+    at: datetime
+    why: str
+    changed: list[str] = []
+    asked: list[Asked] = []
+    joined: list[str] = []
+    refused: list[str] = []
+    saved: int = 0
+    failed: str = ""
+    retry_at: datetime | None = None
+    silent: list[str] = []
+
+
+def cancel(attempts: list[Attempt], hashes: list[str]) -> None:
+    """Nobody waits any more for what these hashes asked."""
+    for number, attempt in enumerate(attempts):
+        if any(ask.hash in hashes for ask in attempt.asked):
+            asked = [ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked]
+            attempts[number] = attempt.but(asked=asked)
+
+
+def answer(attempts: list[Attempt], answered: Answered, at: datetime, used: bool) -> None:
+    """Gives an answer to the latest ask that it belongs to."""
+    for number, place, ask in _open(attempts, answered.hash):
+        thought_ms = (at - ask.sent_at).total_seconds() * 1000
+        _change(attempts, number, place, ask.but(answer=answered.answer, thought_ms=thought_ms, used=used))
+        return
+
+
+def _open(attempts: list[Attempt], of: str) -> list[tuple[int, int, Asked]]:
+    """The asks with this hash that have no answer yet, those of the latest attempt first."""
+    return [
+        (number, place, ask)
+        for number in reversed(range(len(attempts)))
+        for place, ask in enumerate(attempts[number].asked)
+        if ask.hash == of and ask.answer is None
+    ]
+
+
+def _change(attempts: list[Attempt], number: int, place: int, ask: Asked) -> None:
+    asked = attempts[number].asked
+    attempts[number] = attempts[number].but(asked=[*asked[:place], ask, *asked[place + 1 :]])
