@@ -191,7 +191,7 @@ async def _wake(task: Task) -> Outcome:
             if lines:
                 engine.shard.advance(engine.clock.now_us())
                 engine.intake.lines("readings", b"".join(lines))
-                engine.nudge()
+                engine.look()
 
         def hand_over(line: bytes, number: int) -> None:
             waiting.append(line)

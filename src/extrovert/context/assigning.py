@@ -51,20 +51,25 @@ class _Aligned:
     def _assign_to_one(self, batch: Batch, limit_us: int, failures: dict[int, str]) -> None:
         state, panes = self.state, self._panes
         size_us, offset_us = self.spans.size_us, self.spans.offset_us
-        latest_us = state.mark.latest_us
+        latest_us, near_us = state.mark.latest_us, state.near_us(limit_us)
         found: list[Held] = []
         skipped: set[int] = set()
         for i, (key, at_us) in enumerate(zip(batch.keys, batch.times, strict=True)):
             if at_us > latest_us:
-                if not state.advance(at_us, limit_us, batch.offsets[i]):
-                    failures[batch.places[i]] = state.too_far(at_us, limit_us)
-                    skipped.add(i)
-                    continue
+                if at_us > near_us:
+                    state.seen(latest_us)
+                    if not state.advance(at_us, limit_us, batch.offsets[i]):
+                        failures[batch.places[i]] = state.too_far(at_us, limit_us)
+                        skipped.add(i)
+                        continue
+                    near_us = state.near_us(limit_us)
                 latest_us = at_us
             start_us = at_us - (at_us - offset_us) % size_us
             pane = panes.get(start_us)
             if pane is None:
+                state.seen(latest_us)
                 pane = self._open(start_us)
+                near_us = state.near_us(limit_us)
                 if pane is None:
                     failures[batch.places[i]] = state.too_late(at_us, start_us + size_us)
                     skipped.add(i)
@@ -73,6 +78,7 @@ class _Aligned:
             if held is None:
                 held = state.held(pane, key)
             found.append(held)
+        state.seen(latest_us)
         batch.held = found
         which = range(len(batch.records))
         batch.which = [i for i in which if i not in skipped] if skipped else which
@@ -135,7 +141,7 @@ class _Sessions:
                 continue
             end_us = at_us + self.gap_us
             joined = [p for p in self._panes.get(key, ()) if p.start_us < end_us and at_us < p.end_us]
-            if len(joined) > 1:
+            if len(joined) > 1 or (joined and at_us < joined[0].start_us):  # what is joined or named anew is complete
                 state.flush(batch, failures)
                 found, which = [], []
                 batch.held, batch.which = found, which

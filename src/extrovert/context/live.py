@@ -20,6 +20,7 @@ from extrovert.context.reads import Readable, Watcher
 from extrovert.context.table import SMALL, Table, TableState
 from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
+from extrovert.core.time import earliest
 from extrovert.core.zones import without_zone
 
 __all__ = ["LiveContext", "Produced"]
@@ -179,11 +180,13 @@ class LiveContext:
 
     def next_us(self) -> int | None:
         """The earliest moment that a view, a turn or an operator waits for, or at which a row is due to go."""
-        moments = [self.expiry.next_us(), self.freshness.next_us()]
-        moments += (table.lifetime.next_us() for table in self.mortal if table.lifetime)
+        moments = [self.expiry.next_us()]
+        if self.freshness.watched:
+            moments.append(self.freshness.next_us())
+        moments += [table.lifetime.next_us() for table in self.mortal if table.lifetime]
         if self._alarms:
             moments.append(self._alarms[0][0])
-        return min((moment for moment in moments if moment is not None), default=None)
+        return earliest(moments)
 
     def settle(self) -> None:
         """Re-evaluates what is stale until nothing is: views that others read included."""

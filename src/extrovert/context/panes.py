@@ -38,7 +38,7 @@ class Pane(dict[Any, Held]):
     When it is forgotten only the `names` of its rows are left. `due_us` is its place in the deadlines.
     """
 
-    __slots__ = ("_bounds", "due_us", "end_us", "names", "stage", "start_us")
+    __slots__ = ("_at", "_bounds", "due_us", "end_us", "names", "stage", "start_us")
 
     def __init__(self, start_us: int, end_us: int, stage: int = OPEN) -> None:
         super().__init__()
@@ -48,6 +48,13 @@ class Pane(dict[Any, Held]):
         self.due_us = end_us
         self.names: list[str] = []
         self._bounds: tuple[datetime, datetime] | None = None
+        self._at = ""
+
+    def name_of(self, key: Any) -> str:
+        """The key of the row of this key's window: what `row_key` gives, with the moment told once for all keys."""
+        if not self._at:
+            self._at = row_key("", self.start_us)
+        return f"{key}{self._at}"
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Its start and its end."""
@@ -57,7 +64,7 @@ class Pane(dict[Any, Held]):
 
     def grow(self, start_us: int, end_us: int) -> None:
         """A session is longer than was known."""
-        self.start_us, self.end_us, self._bounds = start_us, end_us, None
+        self.start_us, self.end_us, self._bounds, self._at = start_us, end_us, None, ""
 
     def forget(self) -> None:
         """Lets go of the states; late events are no longer taken."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane, row_key
+from extrovert.context.panes import CLOSED, FORGOTTEN, OPEN, Held, Pane
 from extrovert.context.watermark import Watermark
 from extrovert.core.time import to_us
 
@@ -55,7 +55,7 @@ def restore(state: WindowState, saved: bytes) -> None:
     for start_us, end_us, stage, windows in msgspec.json.decode(found.panes, type=panes):
         pane = Pane(start_us, end_us, stage)
         for key, filled, cell in windows:
-            name = row_key(key, start_us)
+            name = pane.name_of(key)
             pane[key] = Held(key, name, pane, list(cell), filled=filled)
             held_names.add(name)
         state.assigner.restore(pane)
@@ -71,7 +71,11 @@ def restore(state: WindowState, saved: bytes) -> None:
 
 def _restore_forgotten(state: WindowState, held: set[str], rowless: dict[str, int]) -> None:
     panes: dict[int, Pane] = {}
-    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items() if name not in held}
+    ends = {name: to_us(row.ends_at) for name, row in state.table.rows.items()}
+    until_us = state.mark.reached_us - state.declared.lateness_us
+    others = {name for name in held & ends.keys() if ends[name] <= until_us} - state.quarantine.keys()
+    held = held - others  # their rows are those of earlier windows
+    ends = {name: end_us for name, end_us in ends.items() if name not in held}
     for name, end_us in (ends | rowless).items():
         pane = panes.setdefault(end_us, Pane(end_us, end_us, FORGOTTEN))
         pane.names.append(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from extrovert.context.ahead import limit, too_far
@@ -12,7 +12,7 @@ from extrovert.context.assigning import Assigner, assigner
 from extrovert.context.columns import checked
 from extrovert.context.folding import Batch, Folding
 from extrovert.context.operator import Failure, Figures
-from extrovert.context.panes import CLOSED, DROPPED, FIRST_US, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant, row_key
+from extrovert.context.panes import CLOSED, DROPPED, FIRST_US, FORGOTTEN, OPEN, Deadlines, Held, Pane, instant
 from extrovert.context.saving import restore, saved
 from extrovert.context.watermark import NEVER, Watermark
 
@@ -80,8 +80,7 @@ class WindowState:
 
     def held(self, pane: Pane, key: Any) -> Held:
         """A new window, empty."""
-        name = row_key(key, pane.start_us)
-        held = pane[key] = Held(key, name, pane, self.folding.cell(), filled=not self.folding.own)
+        held = pane[key] = Held(key, pane.name_of(key), pane, self.folding.cell(), filled=not self.folding.own)
         return held
 
     def too_far(self, at_us: int, limit_us: int) -> str:
@@ -111,6 +110,15 @@ class WindowState:
             if reached_us >= self.due_us:
                 self._move_on(offset)
         return True
+
+    def near_us(self, limit_us: int) -> int:
+        """Up to here `advance` would only move the watermark, so that `seen` may be told of the latest of many."""
+        return min(limit_us, self.due_us + self.declared.disorder_us - 1)
+
+    def seen(self, at_us: int) -> None:
+        """Events have come, the latest of which is near."""
+        self.mark.latest_us = max(self.mark.latest_us, at_us)
+        self.mark.reached_us = max(self.mark.reached_us, at_us - self.declared.disorder_us)
 
     def watch(self, pane: Pane) -> None:
         """A pane is new: it is open until its end, or, where late events have begun it, closed already."""
@@ -151,7 +159,17 @@ class WindowState:
             self.end(pane)
         else:
             pane.stage = DROPPED
-            self._gone.update(dict.fromkeys(pane.names, offset))
+            self._gone.update(dict.fromkeys(filter(lambda name: self._is_of(name, pane), pane.names), offset))
+
+    def _is_of(self, name: str, pane: Pane) -> bool:
+        """Whether the row of a forgotten window is its own: late events may have made another that begins then."""
+        row = self.table.rows.get(name)
+        return row is None or row.ends_at <= pane.bounds()[1]
+
+    def shows(self, held: Held) -> bool:
+        """Whether a window has a row."""
+        stage = held.pane.stage
+        return held.filled and stage != DROPPED and (self._changes or stage != OPEN)
 
     # ---- sessions
 
@@ -161,25 +179,30 @@ class WindowState:
         cells = zip(merges, held.cell, other.cell, strict=True)
         held.cell = [aggregate.merge(one, another) for aggregate, one, another in cells]
         held.filled |= other.filled
+        self._leaves(other, offset)
         self.closed_held -= other.pane.stage == CLOSED
         other.pane.stage = DROPPED
-        self._gone[other.name] = offset
 
     def rename(self, held: Held, start_us: int, offset: int) -> None:
         """A session begins earlier than was known, so its row has another key."""
-        self._gone[held.name] = offset
+        self._leaves(held, offset)
         held.pane.grow(start_us, held.pane.end_us)
-        held.name = row_key(held.key, start_us)
+        held.name = held.pane.name_of(held.key)
+
+    def _leaves(self, held: Held, offset: int) -> None:
+        """A session has its row no more at this place."""
+        if self.shows(held):
+            self._gone[held.name] = offset
 
     def reopen(self, held: Held, offset: int) -> None:
         """A closed session has grown; where its new end is not reached, it is open again."""
         pane = held.pane
         if pane.end_us > self.mark.reached_us:
+            if not self._changes:
+                self._leaves(held, offset)
             pane.stage = OPEN
             self.closed_held -= 1
             self.watch(pane)
-            if not self._changes:
-                self._gone[held.name] = offset
 
     def passed(self, offset: int) -> None:
         """The stream has been silent for long: event time goes on like engine time, to the end of what is open."""
@@ -219,8 +242,8 @@ class WindowState:
             self.table.put(name, None, offset)
             self.quarantine.pop(name, None)
         if closing and (not self._changes or self.declared.tells_closed):
-            for held, offset in sorted(closing.items(), key=_by_name):
-                touched[held] = max(offset, touched.get(held, 0))
+            for held in sorted(closing, key=_name):
+                touched[held] = max(closing[held], touched.get(held, 0))
         changes = self._changes
         shown = [
             held
@@ -287,5 +310,4 @@ class WindowState:
         restore(self, state)
 
 
-def _by_name(item: tuple[Held, int]) -> str:
-    return item[0].name
+_name: Callable[[Held], str] = attrgetter("name")

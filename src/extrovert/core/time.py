@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["from_us", "span_us", "to_us"]
+__all__ = ["earliest", "from_us", "span_us", "to_us"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
@@ -25,3 +26,9 @@ def from_us(at_us: int) -> datetime:
 def span_us(span: timedelta | float) -> int:
     """A duration in microseconds; a bare number is seconds."""
     return span // _US if isinstance(span, timedelta) else round(span * 1_000_000)
+
+
+def earliest(moments: Iterable[int | None]) -> int | None:
+    """The first of the moments that there are; None where there is none."""
+    found = [moment for moment in moments if moment is not None]
+    return min(found) if found else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from extrovert.core.time import earliest
 from extrovert.engine.ending import end
 from extrovert.engine.shard import Shard
 from extrovert.turns.chain import cycle
@@ -23,6 +24,8 @@ class Admitting:
         """Begins the turns that are due, at most so many, one after the other: each is run before the next begins."""
         fold, now_us = self.shard.fold, self.shard.now_us
         for book in self._books:
+            if book.empty:
+                continue
             book.release(now_us)
             while most > 0 and book.due and book.room > 0:
                 key = book.next_key()
@@ -38,5 +41,4 @@ class Admitting:
 
     def next_us(self) -> int | None:
         """When the next key that is left alone may be served; None where there is none."""
-        moments = [book.next_us() for book in self._books]
-        return min((moment for moment in moments if moment is not None), default=None)
+        return earliest([book.next_us() for book in self._books])

@@ -25,6 +25,11 @@ class Bounds:
         self.shard = shard
         self._due: list[tuple[int, str]] = []
 
+    @property
+    def any(self) -> bool:
+        """Whether a turn has a deadline."""
+        return bool(self._due)
+
     def begin(self, turn: Running) -> None:
         """A turn begins, or is let go on: from now on its deadline counts."""
         deadline_us = _deadline_us(turn)

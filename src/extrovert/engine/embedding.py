@@ -68,6 +68,8 @@ class Embedding:
 
     def next_us(self) -> int | None:
         """When `step` has something to begin; None where it has nothing, or is at it."""
+        if not self._searches:
+            return None
         due = [self._due_us(search) for search in self._searches if search.waiting and search not in self._tasks]
         return min(due, default=None)
 

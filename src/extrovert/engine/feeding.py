@@ -49,7 +49,8 @@ class Feeding:
 
     def next_us(self) -> int | None:
         """When the next arrival is due."""
-        return min((one.next.at_us for one in self._open if one.next is not None), default=None)
+        due = [one.next.at_us for one in self._open if one.next is not None]
+        return min(due) if due else None
 
     def take(self, now_us: int) -> tuple[str, list[Arrival], Position] | None:
         """The next arrivals that are due, of one source and moment: (source, arrivals, position after them)."""
@@ -74,4 +75,4 @@ class Feeding:
 
     def heard_us(self, now_us: int) -> int:
         """When the source that was silent longest was last heard; now, where there is none."""
-        return min((one.source.heard_us(now_us) for one in self._open), default=now_us)
+        return min([one.source.heard_us(now_us) for one in self._open]) if self._open else now_us

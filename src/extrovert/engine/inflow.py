@@ -68,9 +68,9 @@ class Inflow:
 
     def heard_us(self, now_us: int) -> int:
         """When the source that was silent longest was last heard: an answer that there is nothing counts."""
-        if self.clock.virtual:
+        if self.clock.virtual or not self._reading:
             return now_us
-        return min((self._beats[name].latest_us or self._began_us for name in self._reading), default=now_us)
+        return min(self._beats[name].latest_us or self._began_us for name in self._reading)
 
     def heard_on(self, stream: str, at_us: int) -> int | None:
         """When a source of this stream was last heard, as far as that was known at `at_us`; None: not in this life.

@@ -17,15 +17,16 @@ from extrovert.context.table import Table
 from extrovert.core.log import EffectMoved
 from extrovert.core.ports import Store
 from extrovert.core.record import Record
+from extrovert.core.time import earliest
 from extrovert.engine.calls import Calls, Outcome
 from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
-from extrovert.engine.forgetting import Forgetting
 from extrovert.engine.hearing import Hearing
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
+from extrovert.engine.lull import Lull
 from extrovert.engine.pacing import split
 from extrovert.engine.performing import Performing
 from extrovert.engine.recovery import recover
@@ -78,7 +79,7 @@ class Engine:
         self.writing = Writing(self.shard, store)
         timed, live = split(declared.sources if self.settings.acting else (), self.intake, clock)
         self.feeding = Feeding(timed, fold.positions)
-        self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.nudge)
+        self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.look)
         self.hearing = Hearing(self.shard, self.feeding, self.inflow)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         effects = {effect.name: effect for effect in declared.effects}
@@ -91,12 +92,11 @@ class Engine:
         self._moves: list[EffectMoved] = []
         self._effects: set[asyncio.Task[None]] = set()
         self._ready: list[Pending] = []
-        self._signal = asyncio.Event()
+        self._lull = Lull(clock)
         self._stopping = False
         self._failure: BaseException | None = None
         self.snapshots = Snapshots(declared, fold, store, snapshot_at)
         self.retention = Retention(declared.retention_us, fold, store)
-        self.forgetting = Forgetting(self.retention, self.writing, self.nudge, virtual=clock.virtual)
         self._cut_at = fold.end
 
     # ---- life
@@ -126,7 +126,7 @@ class Engine:
                 await self._perform_ready()
                 continue
             if self.clock.virtual and self.calls.outstanding:
-                await self._wait(None)
+                await self._wait(None, until)
                 continue
             if self.clock.virtual and wall_us() - yielded > YIELD_US:
                 await asyncio.sleep(0)
@@ -141,7 +141,7 @@ class Engine:
             if self.clock.virtual and next_us is not None:
                 self.clock.move_to(next_us)
             else:
-                await self._wait(next_us)
+                await self._wait(next_us, until)
         self._check()
 
     def _check(self) -> None:
@@ -152,7 +152,7 @@ class Engine:
     def stop(self) -> None:
         """Makes `run` return after the present instant."""
         self._stopping = True
-        self._signal.set()
+        self._lull.wake()
 
     async def close(self, *, keep_snapshot: bool = True) -> None:
         """Ends cleanly: calls are cancelled, effects that have begun are awaited, everything is made durable.
@@ -194,7 +194,16 @@ class Engine:
 
     def nudge(self) -> None:
         """Something was handed in: look what is due."""
-        self._signal.set()
+        self._lull.wake()
+
+    def look(self) -> None:
+        """The same, at once, where the engine has nothing else to do."""
+        try:
+            if not self._lull.interrupt(self.instant) or self._lull.is_late(self.next_us()):
+                self.nudge()
+        except Exception as error:
+            self._failure = error  # `run` raises it
+            self.nudge()
 
     async def durable(self) -> None:
         """Returns when everything applied so far is durable: what is then read may be told to the outside."""
@@ -266,11 +275,14 @@ class Engine:
         """When something is due next; None where nothing is known to be."""
         if not self.settings.acting:
             return None
-        moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us()]
-        if self.clock.virtual or self.performing.wants_durable(self.clock.now_us()) <= self.writing.durable:
+        moments = [self.feeding.next_us(), self.turning.next_us(), self.embedding.next_us(), self.timing.next_us()]
+        if not self.performing.still and (self.clock.virtual or not self._effects_wait()):
             moments.append(self.performing.next_us())
-        moments += [self.timing.next_us(), self.hearing.next_us(self.clock.now_us())]
-        return min((moment for moment in moments if moment is not None), default=None)
+        moments.append(self.hearing.next_us(self.clock.now_us()))
+        return earliest(moments)
+
+    def _effects_wait(self) -> bool:
+        return self.performing.wants_durable(self.clock.now_us()) > self.writing.durable
 
     def _take_outcomes(self) -> None:
         if self._outcomes:
@@ -318,12 +330,14 @@ class Engine:
 
     def _done(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
-        self._signal.set()
+        self._lull.wake()
 
     def _effects_due(self, now_us: int) -> None:
         performing = self.performing
+        if performing.still:
+            return
         performing.take_intents()
-        if self.clock.virtual and performing.wants_durable(now_us) > self.writing.durable:
+        if self.clock.virtual and self._effects_wait():
             self.writing.flush()
         performing.mark(now_us, self.writing.durable)
         ready = performing.ready(now_us, self.writing.durable)
@@ -349,11 +363,11 @@ class Engine:
         self._effects.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._failure = task.exception()
-        self._signal.set()
+        self._lull.wake()
 
     def _write(self) -> None:
         if not self.clock.virtual:
-            self.writing.start(self.nudge)
+            self.writing.start(self._written, hurry=self.snapshots.saving or not self.performing.still)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
         due = self.shard.fold.end - self._cut_at > self.settings.snapshot_every
@@ -361,7 +375,14 @@ class Engine:
             self._save()
         if self.snapshots.saving:
             self.snapshots.go_on(self.writing.durable, self.nudge)
-        self.forgetting.step(self.shard.now_us)
+        self.retention.step(self.shard.now_us, None if self.clock.virtual else self.writing.beside, self.nudge)
+
+    def _written(self) -> None:
+        """A write has ended: goes on with the next one, or with what waited for it."""
+        if self.snapshots.saving or self.writing.failure is not None or not self.performing.still:
+            self.nudge()
+        else:
+            self.writing.start(self._written)
 
     def _save(self) -> None:
         if self.clock.virtual:
@@ -370,16 +391,6 @@ class Engine:
             self._cut_at = self.shard.fold.end
             self.snapshots.begin(base=self.retention.take_base(self.shard.now_us))
 
-    async def _wait(self, until_us: int | None) -> None:
-        """Waits for a signal, or until the engine time is `until_us`."""
-        self._signal.clear()
-        timer = None
-        if until_us is not None:
-            delay_s = self.clock.real_s(until_us - self.clock.now_us())
-            timer = asyncio.get_running_loop().call_later(delay_s, self._signal.set)
-        try:
-            if not (self._outcomes or self._moves or self.embedding.ready or self._stopping):
-                await self._signal.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
+    async def _wait(self, until_us: int | None, until: str | int) -> None:
+        ready = bool(self._outcomes or self._moves or self.embedding.ready or self._stopping)
+        await self._lull.wait(until_us, ready=ready, free=until == "stopped" and not self.clock.virtual)

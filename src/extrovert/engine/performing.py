@@ -55,6 +55,20 @@ class Performing:
         pending = self._outbox.pending
         return not any(key in pending and not pending[key].looks for _, key in self._retries)
 
+    @property
+    def still(self) -> bool:
+        """Whether there is nothing to mark, to perform or to look up, now or later."""
+        return not (
+            self.shard.fold.intents
+            or self._intended
+            or self._marked
+            or self._retries
+            or self._to_look_up
+            or self._outbox.unwinding
+            or self._outbox.freed
+            or not self._gates.empty
+        )
+
     def take_intents(self) -> None:
         """Takes up what decisions have intended since the last call."""
         intents = self.shard.fold.intents

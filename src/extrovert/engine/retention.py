@@ -17,6 +17,7 @@ from extrovert.turns.fold import Fold
 
 __all__ = ["Retention"]
 
+Beside = Callable[[Callable[[], bool], Callable[[bool], None]], None]
 STEP = 1_000
 """So many entries are deleted at once; an append waits no longer than that takes, some milliseconds."""
 
@@ -33,6 +34,7 @@ class Retention:
         self.store = store
         self._latest: Base | None = None if span_us is None else next(reversed(store.bases()), None)
         self._look_us = 0
+        self._deleting = False
 
     def wants_base(self, now_us: int) -> bool:
         """Whether a snapshot taken now is to be kept as a base."""
@@ -59,6 +61,24 @@ class Retention:
         until_us = now_us - self.span_us
         needed = min(self._unfinished(), default=self.fold.end)
         return lambda: self._delete(until_us, needed)
+
+    def step(self, now_us: int, beside: Beside | None, nudge: Callable[[], None]) -> None:
+        """Deletes a little of what is over, `beside` the loop, if it is time; without `beside` all of it, at once."""
+        if self._deleting or (work := self.work(now_us)) is None:
+            return
+        if beside is None:
+            while work():
+                pass
+            return
+        self._deleting = True
+
+        def done(more: bool) -> None:
+            self._deleting = False
+            if more:
+                self.again()
+            nudge()
+
+        beside(work, done)
 
     def again(self) -> None:
         """There is more to delete."""

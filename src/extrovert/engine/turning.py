@@ -11,6 +11,7 @@ from extrovert.context.copies import Copy
 from extrovert.context.reads import current
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
+from extrovert.core.time import earliest
 from extrovert.engine.admitting import Admitting
 from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
@@ -59,7 +60,7 @@ class Turning:
         self._room = MOST_TURNS
         self.more = True
         while self.more and self._room > 0:
-            for turn in self._bounds.overdue():
+            for turn in self._bounds.overdue() if self._bounds.any else ():
                 self._bound(turn, "its deadline has passed", [])
             if self.stale or self.fold.context.touched:
                 self._recheck()
@@ -81,9 +82,8 @@ class Turning:
         moments = [self._admitting.next_us(), self._bounds.next_us(), self.fold.context.next_us()]
         if self.stale:
             moments += [turn.checked_us + self.options.recheck_us for turn in self.stale]
-        if self.retrying:
-            moments += [turn.retry_at_us for turn in self.retrying]
-        return min((moment for moment in moments if moment is not None), default=None)
+        moments += [turn.retry_at_us for turn in self.retrying]
+        return earliest(moments)
 
     def answered(self, call: Call, reply: Reply) -> None:
         """The answer to `call` came."""

@@ -379,7 +379,8 @@ class Fold:
             book.parked.discard(turn.key)
 
     def _close(self, turn: Running, wake: Wake, offset: int, at_us: int) -> None:
-        turn.watch({})
+        if turn.reads:
+            turn.watch({})
         turn.suspended = None  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         self.parked.pop(turn.id, None)

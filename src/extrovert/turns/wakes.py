@@ -155,6 +155,11 @@ class WakeBook:
             if value is not None or not self.agent.declines_none:
                 self._add(key, value, offset, at_us)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is due, or left alone."""
+        return not (self.due or self._held)
+
     def release(self, now_us: int) -> None:
         """Those that have been left alone long enough by now may be served."""
         while self._held and self._held[0][0] <= now_us:
@@ -197,7 +202,7 @@ class WakeBook:
             if left:
                 self.events[key] = left
             return wake, [pair for pair in waiting if pair[0] in recorded.events]
-        return wake.but(events=[offset for offset, _ in waiting]), waiting
+        return Wake(wake.on, wake.offset, wake.at_us, [offset for offset, _ in waiting]), waiting
 
     def end(self, key: Any, wake: Wake, at_us: int) -> None:
         """The turn of `key` ended, having seen what `wake` tells; the caller then says what the present is."""

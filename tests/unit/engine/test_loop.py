@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,62 @@ async def test_agents_that_wake_themselves_without_end_leave_the_loop_free(tmp_p
         engine.nudge()
         await until(lambda: engine.shard.fold.end > 5_000)
     assert min(row.number for row in engine.shard.fold.context.tables["rows"].rows.values()) > 1_000
+
+
+async def at_rest() -> None:
+    """Returns when an engine that has nothing to do waits."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_handed_in_while_it_waits_is_followed_at_once(tmp_path: Path) -> None:
+    made, woken = App("app"), list[int]()
+    rows = made.table("rows", Row, key=Row.key)
+
+    @made.agent(wakes_on=rows)
+    async def note(turn: Turn, row: Row) -> None:
+        woken.append(row.number)
+
+    async with serving(made, tmp_path) as engine:
+        await at_rest()
+        engine.intake.lines("rows", b'{"key":"a","number":1}')
+        engine.look()
+        assert woken == [1]
+        engine.nudge()  # now the loop is about to look itself, so `look` leaves it to that
+        engine.intake.lines("rows", b'{"key":"a","number":2}')
+        engine.look()
+        assert woken == [1]
+        await until(lambda: woken == [1, 2])
+
+
+async def test_a_moment_that_comes_of_what_was_handed_in_is_not_missed(tmp_path: Path) -> None:
+    made, woken = App("app"), list[str]()
+    rows = made.table("rows", Row, key=Row.key)
+
+    @made.agent(wakes_on=rows, quiet=timedelta(milliseconds=20))
+    async def note(turn: Turn, row: Row) -> None:
+        woken.append(row.key)
+
+    async with serving(made, tmp_path) as engine:
+        await at_rest()
+        engine.intake.lines("rows", b'{"key":"a"}')
+        engine.look()
+        assert woken == []
+        await until(lambda: woken == ["a"])
+
+
+async def test_a_bug_that_shows_in_what_is_handed_in_stops_it(tmp_path: Path) -> None:
+    engine = Engine(app().declared(), SqliteStore(None), RealClock(), Settings())
+    engine.start()
+    running = asyncio.create_task(engine.run())
+    await at_rest()
+
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    engine.at_instant = broken
+    engine.look()
+    with pytest.raises(RuntimeError, match="a bug"):
+        await running
+    await engine.close()
+    engine.store.close()

@@ -129,3 +129,35 @@ async def test_after_a_failed_write_nothing_more_is_written() -> None:
         writes.flush()
     await writes.close()
     assert store.appends == []
+
+
+async def test_what_nobody_waits_for_gathers_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extrovert.engine.writing.GATHER_S", 0.2)
+    shard, store, writes = writing()
+
+    def go_on() -> None:
+        writes.start(go_on)
+
+    for _ in range(3):
+        shard.bury(Dead("rows", "no"))
+        go_on()
+        await asyncio.sleep(0)
+    await until(lambda: writes.durable == 3)
+    assert store.appends == [1, 2]
+
+
+async def test_what_somebody_waits_for_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extrovert.engine.writing.GATHER_S", 3600.0)
+    shard, _, writes = writing()
+    for offset in (1, 2):
+        shard.bury(Dead("rows", "no"))
+        waits = asyncio.create_task(writes.wait_for(offset))
+        await asyncio.sleep(0)
+        writes.start(lambda: None)
+        await waits
+    shard.bury(Dead("rows", "no"))
+    writes.start(lambda: None)
+    assert writes.behind
+    writes.start(lambda: None, hurry=True)
+    await until(lambda: not writes.behind)
+    await writes.close()
