@@ -233,6 +233,23 @@ async def test_a_fallback_goes_on_where_it_was_after_a_crash(tmp_path: Path) -> 
     assert airline.saw == [(8.0, -1, ("flights",))]
 
 
+@pytest.mark.parametrize(
+    ("stale", "age_ms", "silent", "held"), [("wait", 5.0, False, [["flights"]]), ("by rule", 6_000.0, True, [])]
+)
+async def test_the_ledger_tells_in_sql_how_old_what_was_and_who_was_held(
+    tmp_path: Path, stale: Any, age_ms: float, silent: bool, held: list[list[str]]
+) -> None:
+    airline = Airline(stale=stale)
+    host = await airline.begun(tmp_path)
+    await host.advance(6)
+    await host.send(airline.bookings, Booking("B1", "F1"))
+    await host.send(airline.feed, Flight("F2"))
+    found = await airline.app.sql(host.engine, "select stream, age_ms, silent from ledger_heard")
+    assert found.dicts() == [{"stream": "flights", "age_ms": age_ms, "silent": silent}]
+    found = await airline.app.sql(host.engine, "select silent from ledger_attempts where stopped = 'held'")
+    assert [row["silent"] for row in found.dicts()] == held
+
+
 async def test_a_turn_may_want_one_thing_fresher_than_its_agent_does(tmp_path: Path) -> None:
     app = App("airline")
     feed = app.stream("flights", Flight, key=Flight.flight_id)
