@@ -24,6 +24,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "at_us": fold.at_us,
         "positions": dict(fold.positions),
         "seen": {name: seen.save() for name, seen in fold.seen.items()},
+        "heard": context.freshness.save(),
         **values(fold),
         "versions": {name: dict(table.versions) for name, table in context.tables.items()},
         "latest": {name: table.whole.version for name, table in context.tables.items()},
@@ -104,5 +105,6 @@ def _turn(turn: Running) -> dict[str, Any]:
             "reruns",
             "failures",
             "retry_at_us",
+            "silent",
         )
     }

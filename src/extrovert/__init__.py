@@ -8,6 +8,7 @@ from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
 from extrovert.context.changes import Change
 from extrovert.context.expiry import before
+from extrovert.context.freshness import heard_within
 from extrovert.context.index import Index
 from extrovert.context.query import Hit
 from extrovert.context.range_index import RangeIndex
@@ -109,5 +110,6 @@ __all__ = [
     "aggregates",
     "before",
     "between",
+    "heard_within",
     "when",
 ]

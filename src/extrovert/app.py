@@ -30,9 +30,10 @@ from extrovert.turns.declare import (
 )
 from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
+from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, check_reach, checked_horizon, invalidations
 from extrovert.turns.limits import Breaker, Limits, check_model
-from extrovert.turns.options import check_options
+from extrovert.turns.options import asked_as, check_options, when_stale
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.turn import Turn
 
@@ -127,6 +128,10 @@ class App(Declarations):
         guards hold. A turn whose answers are refused `max_refusals` times (3), or that fails `max_tries` times (5, each
         time after twice the wait, from `retry_after`, a second), goes to the dead letters.
 
+        With `fresh_within` the sources of all that a turn reads must have been heard within that time when it asks and
+        when it commits. Else it does as `stale` says: it waits until they are heard ("wait"), it ends ("refuse"), or a
+        policy or model given there answers in the place of its own.
+
         A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
@@ -145,11 +150,11 @@ class App(Declarations):
                 source=source,
                 on=wakes_on.name,
                 declines_none=source == "stream" or not accepts_none(name, function),
-                old=_old(name, source, function),
-                model=_named(model) if model else "",
+                old=decoder_of_old(name, source, function),
+                model=asked_as(model) if model else "",
                 prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
                 parameters=model.parameters if isinstance(model, Model) else "",
-                **options,
+                **when_stale(name, options),
             )
             return add(self._agents, "agent", name, agent)
 
@@ -284,7 +289,7 @@ class App(Declarations):
         """
         declared = Model(
             name,
-            _named(of),
+            asked_as(of),
             base_url=base_url,
             api_key_env=api_key_env,
             settings=settings,
@@ -307,6 +312,7 @@ class App(Declarations):
         from extrovert.models.policy import PolicyModel
         from extrovert.models.remote import RemoteModel
 
+        check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         models = self._known_models()
         if self._horizon_us is not None:
             check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
@@ -349,9 +355,10 @@ class App(Declarations):
         """All models that agents name, by the name under which they are asked."""
         models = {f"model:{name}": model for name, model in self._models.items()}
         named = [(f"Agent `{agent.name}` asks", agent.model) for agent in self._agents.values()]
+        named += [(f"Agent `{one.name}` falls back on", one.stale_fallback.model) for one in self._agents.values()]
         named += [(f"Model `{model.name}` is", model.of) for model in self._models.values()]
         fallbacks = ((model, model.fallback) for model in self._models.values() if model.fallback is not None)
-        named += [(f"Model `{model.name}` has the fallback", _named(fallback)) for model, fallback in fallbacks]
+        named += [(f"Model `{model.name}` has the fallback", asked_as(fallback)) for model, fallback in fallbacks]
         for who, name in named:
             kind, _, rest = name.partition(":")
             if not name or name in models or (kind == "policy" and rest in self._policies):
@@ -383,17 +390,3 @@ class App(Declarations):
         from extrovert.engine.querying import answered
 
         return await answered(engine, query, limit=limit, seconds=seconds)
-
-
-def _old(name: str, source: str, function: Callable[..., Any]) -> Any:
-    decoder = decoder_of_old(name, function)
-    if decoder is not None and source == "stream":
-        raise DeclarationError(
-            f"Agent `{name}` wakes on a stream: `turn.events` are what came, and there is no old value."
-        )
-    return decoder
-
-
-def _named(model: Policy[Any] | Model | str) -> str:
-    """The name under which a model or policy is asked."""
-    return model if isinstance(model, str) else f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"

@@ -10,6 +10,8 @@ from extrovert import App, Record, Turn
 from extrovert.engine.why_not import Because, why_not
 from extrovert.testing.world import START
 from tests.hosts import Host, Rule
+from tests.spec.airline import Booking, Flight
+from tests.spec.test_stale_context_holds_a_turn import Airline
 
 
 class Item(Record):
@@ -179,3 +181,22 @@ async def test_an_engine_that_does_not_run_says_so(tmp_path: Path) -> None:
     await host.advance(1)
     found = why_not(host.fold, shop.judge, "A", host.clock.now_us(), acting=False)
     assert found.because[-1] == "The app does not run; it goes on when it does: extrovert run"
+
+
+async def test_a_turn_is_held_because_what_it_reads_is_too_old(tmp_path: Path) -> None:
+    airline = Airline()
+    host = airline.host(tmp_path)
+    agent = host.fold.agents["place"]
+    too_old = "What it reads is older than it may be (fresh_within=), so it is held until it hears of the sources of "
+    await host.send(airline.bookings, Booking("B1", "F1"))
+    found = why_not(host.fold, agent, "B1", host.clock.now_us(), acting=True)
+    assert (found.state, found.because) == (
+        "running",
+        [f"{too_old}stream `flights`, which was never heard: extrovert freshness"],
+    )
+    await host.send(airline.feed, Flight("F1"))
+    await host.advance(6)
+    await host.send(airline.bookings, Booking("B1", "F1", "C2"))
+    assert why_not(host.fold, agent, "B1", host.clock.now_us(), acting=True).because == [
+        f"{too_old}stream `flights`, which was last heard at 2026-01-01 00:00:00 UTC: extrovert freshness"
+    ]

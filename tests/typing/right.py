@@ -25,6 +25,7 @@ from extrovert import (
     Turn,
     before,
     between,
+    heard_within,
     when,
 )
 from extrovert.connectors.replay import Replay
@@ -164,6 +165,11 @@ def by_text(flight: Flight) -> list[Offer]:
 @app.agent(wakes_on=offers)
 async def offer_it(turn: Turn, offer: Offer | None) -> None:
     assert_type(is_long.get(1), bool | None)
+    assert_type(turn.fresh(flights, timedelta(seconds=1))["F1"], Flight)
+    assert_type(turn.fresh(to, timedelta(seconds=1))["ORD"], tuple[Flight, ...])
+    assert_type(turn.fresh(how_long, timedelta(seconds=1)).get(1), int | None)
+    assert_type(heard_within(find, timedelta(seconds=1)), bool)
+    assert_type(turn.silent, tuple[str, ...])
     assert_type(how_long[1], int)
     assert_type(offers[1], Offer)
     assert_type(of_booking[1], tuple[Offer, ...])

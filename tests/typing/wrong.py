@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Csv, Lines, Record, Shape, Turn, between, when
+from extrovert import App, Csv, Lines, Record, Shape, Turn, between, heard_within, when
 from extrovert.engine.loop import Engine
 
 app = App("airline")
@@ -109,6 +109,10 @@ async def rebook(turn: Turn, flight: Flight) -> None:
     to_with["ORD"]  # error: reportArgumentType
     to_with.count(("ORD", "late"))  # error: reportArgumentType
     flights.as_of(17, turn.now())  # error: reportArgumentType
+    turn.fresh("flights", timedelta(seconds=1))  # error: reportArgumentType
+    turn.fresh(flights, 1)  # error: reportArgumentType
+    turn.fresh(flights, timedelta(seconds=1))[17]  # error: reportArgumentType
+    heard_within(17, timedelta(seconds=1))  # error: reportArgumentType
     flights.as_of("F1", 17)  # error: reportArgumentType
     flights.as_of("F1", turn.now()).delay  # error: reportAttributeAccessIssue
     flights.where({Flight.origin: "JFK"})  # error: reportAttributeAccessIssue

@@ -19,7 +19,7 @@ class Replay:
     def __init__(self, name: str, arrivals: Callable[[], Iterator[Arrival]], *, heartbeat_us: int = 1_000_000) -> None:
         self.name = name
         self._arrivals = arrivals
-        self._heartbeat_us = heartbeat_us
+        self.heartbeat_us = heartbeat_us
 
     def read(self, position: int) -> Iterator[Arrival]:
         """The arrivals after the first `position` ones."""
@@ -27,4 +27,4 @@ class Replay:
 
     def heard_us(self, now_us: int) -> int:
         """The latest heartbeat."""
-        return now_us - now_us % self._heartbeat_us
+        return now_us - now_us % self.heartbeat_us

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from extrovert.context.freshness import FreshState
 from extrovert.context.history import HistoryState, Version, answer
 from extrovert.context.index import CountState, IndexState
 from extrovert.context.interval import Interval
@@ -76,6 +77,8 @@ class Copy:
                 return self._found(of, selector)
             case WholeTable():
                 return self._whole(of.table)
+            case FreshState():
+                return of.look(selector)
             case _:
                 ahead = self.at_us < selector
                 return ahead, ahead

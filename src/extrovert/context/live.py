@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 from extrovert.context.copies import Copies
 from extrovert.context.expiry import ExpiryState
 from extrovert.context.forks import forked
+from extrovert.context.freshness import Freshness
 from extrovert.context.index import IndexState
 from extrovert.context.operator import DeclaredOperator, Operator
+from extrovert.context.origins import Origins
 from extrovert.context.own_folds import fold_many
 from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
@@ -83,6 +85,8 @@ class LiveContext:
             self.operators[operator.name] = state = operator.begin(self)
             for stream in operator.on:
                 self.followers.setdefault(stream, []).append(state)
+        self.freshness = Freshness(self)
+        self.origins = Origins(self, operators)
 
     def readables(self) -> Iterable[Readable]:
         """Everything that can be read and has a name in the ledger."""
@@ -176,10 +180,10 @@ class LiveContext:
 
     def next_us(self) -> int | None:
         """The earliest moment that a view, a turn or an operator waits for, or at which a row is due to go."""
-        next_us = self.expiry.next_us()
-        if not (self.mortal or self._alarms):
-            return next_us
-        moments = [next_us, *(table.lifetime.next_us() for table in self.mortal if table.lifetime)]
+        moments = [self.expiry.next_us()]
+        if self.freshness.watched:
+            moments.append(self.freshness.next_us())
+        moments += [table.lifetime.next_us() for table in self.mortal if table.lifetime]
         if self._alarms:
             moments.append(self._alarms[0][0])
         return earliest(moments)
@@ -216,7 +220,7 @@ class LiveContext:
         if self.copies is not None:
             self.copies.at(now_us - 1)
         self.expiry.now_us = max(self.expiry.now_us, now_us)
-        for watchers in self.expiry.expired():
+        for watchers in (*self.expiry.expired(), *self.freshness.expired()):
             self.touch(watchers)
         for table in self.mortal:
             table.expire(offset)

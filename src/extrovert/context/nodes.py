@@ -119,6 +119,7 @@ def restore(view: ViewState, rows: Iterator[SavedRow], selectors: Selectors, *, 
             node.reads = reads
             for of, selector in reads:
                 of.watch(selector, node)
+                view.follow(of, 1)
     return anew
 
 

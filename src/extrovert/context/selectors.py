@@ -62,6 +62,7 @@ class Selectors:
 def readables(context: LiveContext) -> dict[str, Readable]:
     """Everything that a view may read, by a name that nothing else has."""
     found: dict[str, Readable] = {"before": context.expiry}
+    found |= {f"fresh {name}": state for name, state in context.freshness.states().items()}
     found |= {f"view {name}": view for name, view in context.views.items()}
     for name, table in context.tables.items():
         found |= {f"row {name}": table, f"all {name}": table.whole, f"size {name}": table.sizes}

@@ -114,7 +114,8 @@ class ViewState(Readable):
     """The values of a view in one live context.
 
     A value's token is the offset of the change that brought it; 0 where there is none. A key whose evaluation raised
-    is in `quarantine` with the error and has no value until something that it read changes.
+    is in `quarantine` with the error and has no value until something that it read changes. `follows` counts what was
+    read for its values.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class ViewState(Readable):
         "_written",
         "context",
         "declared",
+        "follows",
         "made",
         "nodes",
         "quarantine",
@@ -145,6 +147,7 @@ class ViewState(Readable):
         self.versions: dict[Any, int] = {}
         self.quarantine: dict[Any, str] = {}
         self.views: list[ViewState] = []
+        self.follows: dict[Readable, int] = {}
         self.made = None if declared.makes is None else MadeState(context.tables[declared.name], declared.over)
         self._keys = declared.keys
         self._written: dict[Any, None] | None = {}
@@ -228,9 +231,19 @@ class ViewState(Readable):
         for of, selector in node.reads:
             if (of, selector) not in reads:
                 of.unwatch(selector, node)
+                self.follow(of, -1)
         for of, selector in reads:
             if (of, selector) not in node.reads:
                 of.watch(selector, node)
+                self.follow(of, 1)
+
+    def follow(self, of: Readable, reads: int) -> None:
+        """So many more (or fewer) reads of `of` are behind its values."""
+        count = self.follows.get(of, 0) + reads
+        if count:
+            self.follows[of] = count
+        else:
+            del self.follows[of]
 
     def _set(self, key: Any, value: Any) -> None:
         old = self.values.get(key)

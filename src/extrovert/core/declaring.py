@@ -70,11 +70,15 @@ def accepts_none(name: str, function: Callable[..., Any]) -> bool:
     return hint is not Any and _may_be_none(hint)
 
 
-def decoder_of_old(name: str, function: Callable[..., Any]) -> msgspec.json.Decoder[Any] | None:
+def decoder_of_old(name: str, source: str, function: Callable[..., Any]) -> msgspec.json.Decoder[Any] | None:
     """Reads the value that an agent function wants as its third parameter from JSON; None where it takes no third."""
     parameters = list(inspect.signature(function).parameters)
     if len(parameters) < 3:
         return None
+    if source == "stream":
+        raise DeclarationError(
+            f"Agent `{name}` wakes on a stream: `turn.events` are what came, and there is no old value."
+        )
     found = hints("Agent", name, function)
     value, hint = (found.get(parameter, Any) for parameter in parameters[1:3])
     if not _may_be_none(hint):

@@ -12,6 +12,7 @@ import msgspec
 
 from extrovert.core.admitted import Admitted, Unanswered
 from extrovert.core.corrected import Invalidated, RowCorrected
+from extrovert.core.heard import Heard
 from extrovert.core.record import Record
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Events",
     "Failed",
     "GuardNote",
+    "Heard",
     "Intent",
     "Invalidated",
     "Passed",
@@ -145,6 +147,9 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     `emits` are the events that go out with asks for a reply; they take the offsets after the entry's own, in order.
     With `positions` the turn is guarded from here on: what it asks first has the answer of the first of these places,
     and so on, whatever it asks.
+
+    With `silent` it is held: what it read hangs on these streams, whose sources were last heard longer ago than its
+    agent allows, and nothing is asked before they are heard again.
     """
 
     turn: str
@@ -161,6 +166,7 @@ class Attempted(_Part, tag="attempted", tag_field="kind"):
     wake: Wake | None = None
     emits: list[Emit] = []
     positions: list[tuple[str, int]] = []
+    silent: list[str] = []
 
 
 class Usage(_Part):
@@ -186,8 +192,8 @@ class Answered(_Part, tag="answered", tag_field="kind"):
 class ReadNote(_Part):
     """One read of a decision: what it read and the version that it saw.
 
-    `kind` is row, index, count, range, search, view, table or before. The version is the offset of the change that
-    brought what was seen (0: nothing there), the size for a count, the truth for before.
+    `kind` is row, index, count, range, search, view, table, before or fresh. The version is the offset of the change
+    that brought what was seen (0: nothing there), the size for a count, the truth for before and fresh.
     """
 
     kind: str
@@ -247,6 +253,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `guards` held when it was committed. The decisions named in `undoes` are undone.
     The rows written take the entry's own offset as their version; emitted events take the offsets after it, in order.
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
+    `heard` has that for each stream with a source on which its reads hang (null: never heard); those in `silent` were
+    older than its agent allows, and its fallback answered.
     One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
@@ -269,6 +277,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     guarded: bool = False
     guards: list[GuardNote] = []
     undoes: list[str] = []
+    heard: dict[str, int | None] = {}
+    silent: list[str] = []
     shadow: bool = False
 
     @property
@@ -278,8 +288,8 @@ class Decided(_Part, tag="decided", tag_field="kind"):
 
 
 class Ended(_Part, tag="ended", tag_field="kind"):
-    """A turn ended without a decision: `outcome` is gone (nothing left to decide), dropped, contended,
-    cycle (agents woke each other without end) or failed."""
+    """A turn ended without a decision: `outcome` is gone (nothing left to decide), stale (what it read was too old),
+    dropped, contended, cycle (agents woke each other without end) or failed."""
 
     turn: str
     agent: str
@@ -351,6 +361,7 @@ class Embedded(_Part, tag="embedded", tag_field="kind"):
 
 Body = (
     Events
+    | Heard
     | Dead
     | Retried
     | Passed

@@ -133,7 +133,10 @@ class Store(Protocol):
 
 
 class TimedSource(Protocol):
-    """A source that knows when each record is due, such as a replay; it is read in order of `Arrival.at_us`."""
+    """A source that knows when each record is due, such as a replay; it is read in order of `Arrival.at_us`.
+
+    One that says at intervals that it is there has their length in an attribute `heartbeat_us`.
+    """
 
     name: str
 

@@ -78,8 +78,10 @@ class Backtest:
                 await self._ask(missing)
                 missing = self._play(only=missing.keys())
         finally:
-            for one in self.candidates:
-                if (closing := getattr(one.answerer, "close", None)) is not None:
+            for answerer in {
+                id(by): by for one in self.candidates for by in (one.answerer, one.stale_answerer)
+            }.values():
+                if (closing := getattr(answerer, "close", None)) is not None:
                     await closing()
         return [self._found[place] for place in sorted(self._found, key=lambda place: (place[1], place[0]))]
 
@@ -157,7 +159,7 @@ async def _reply(candidate: Candidate, question: Question) -> Reply:
         assert request.function is not None
         result: Any = request.function(*request.about)
         return Reply(msgspec.Raw(canonical(await result if inspect.isawaitable(result) else result)))
-    answerer: Any = candidate.answerer
+    answerer: Any = candidate.answers(request.model)
     if answerer is None:
         raise DeclarationError(f"Agent `{candidate.agent.name}` asks `{request.model}`, and nothing answers for that.")
     said: Any = await answerer(request)

@@ -17,7 +17,7 @@ __all__ = ["Candidate", "candidate", "named"]
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """An agent under the `name` of a version, and what answers its asks.
+    """An agent under the `name` of a version, and what answers its asks, also where what it reads is too old.
 
     With `changed` it asks another model, or by another prompt: then an answer counts only for the question to which it
     was given, also in a turn that was guarded.
@@ -27,6 +27,11 @@ class Candidate(msgspec.Struct, frozen=True):
     agent: Agent[Any]
     answerer: Answerer | None
     changed: bool = False
+    stale_answerer: Answerer | None = None
+
+    def answers(self, model: str) -> Answerer | None:
+        """What answers under this name."""
+        return self.answerer if model == self.agent.model else self.stale_answerer
 
 
 def named(declared: Declared, agent: str) -> Agent[Any]:
@@ -75,7 +80,7 @@ def candidate(
             )
         found.instructions = prompt.strip()
     changed = bool(policy or model or prompt is not None)
-    return Candidate(name, found, answerers.get(found.model), changed)
+    return Candidate(name, found, answerers.get(found.model), changed, answerers.get(found.stale_fallback.model))
 
 
 def _known(answerers: dict[str, Answerer], kind: str) -> str:

@@ -21,8 +21,8 @@ THOUGHT = frozenset({"ask", "call"})
 
 
 class Side(Record, kw_only=True):
-    """What came of a wake: `outcome` is decided, gone, dropped, contended, failed, or missed: it asked what nobody
-    answers, told in `cause`.
+    """What came of a wake: `outcome` is decided, gone, stale, dropped, contended, failed, or missed: it asked what
+    nobody answers or would have waited for its sources, told in `cause`.
 
     `asks` is how many answers of models, policies and calls that rests on, with those that it refused; `remembered` how
     many of them were in the log; what these cost, in billionths of a US dollar (None: not known), their tokens, and how

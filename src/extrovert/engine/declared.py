@@ -48,7 +48,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""
-        return Fold(
+        fold = Fold(
             self.streams,
             self.tables,
             self.views,
@@ -59,6 +59,10 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             breakers={name: model.breaker for name, model in self.models.items() if model.breaker is not None},
             horizon_us=self.horizon_us,
         )
+        for source in self.sources:
+            if stream := getattr(source, "stream", ""):
+                fold.context.freshness.state(stream).must = True
+        return fold
 
     def fingerprints(self) -> dict[str, str]:
         """By part of the app, what changes when that part of a fold by an earlier version would not be the same now."""

@@ -21,7 +21,7 @@ from extrovert.turns.running import Running
 __all__ = ["commit", "end", "fail", "log_emitting"]
 
 Apply = Callable[[int], list[tuple[int, str]]]
-SILENT = frozenset({"gone", "dropped"})
+SILENT = frozenset({"gone", "dropped", "stale"})
 """Outcomes that call for nobody: they are in the ledger, and no dead letter tells of them."""
 
 
@@ -48,6 +48,8 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         guarded=bool(turn.positions),
         guards=[condition.note for condition in seen.conditions],
         undoes=seen.undone,
+        heard=shard.ages(shard.fold.context.origins.of_reads(scope.taken), shard.now_us),
+        silent=list(seen.silent),
         shadow=turn.agent.shadow,
     )
     cancel_calls(shard, turn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from extrovert.core.event import Arrival
 from extrovert.core.log import Position
@@ -63,6 +63,15 @@ class Feeding:
     def heard(self, now_us: int) -> dict[str, int]:
         """When each timed source was last heard."""
         return {one.source.name: one.source.heard_us(now_us) for one in self._open}
+
+    def next_beat_us(self, names: Container[str], now_us: int) -> int | None:
+        """When one of the sources of these names, that says so at intervals, says next that it is there."""
+        beats: list[int] = []
+        for one in self._open:
+            every_us: int | None = getattr(one.source, "heartbeat_us", None)
+            if one.source.name in names and every_us is not None:
+                beats.append(max(one.source.heard_us(now_us) + every_us, now_us + 1))
+        return min(beats, default=None)
 
     def heard_us(self, now_us: int) -> int:
         """When the source that was silent longest was last heard; now, where there is none."""

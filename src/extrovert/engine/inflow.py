@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.event import Batch, Spoilt
 from extrovert.core.log import Position
 from extrovert.core.ports import LiveSource
+from extrovert.engine.beats import Beats
 from extrovert.engine.clock import Clock
 from extrovert.engine.intake import Intake, Report
 from extrovert.engine.writing import Writing
@@ -27,6 +28,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 60.0
 
 class Inflow:
     """The live sources of an engine, and what a program sends it.
+
+    `streams` has the names of the sources of each stream.
 
     In real time each source is read in a thread, and one that is at its end is not asked again. In virtual time all are
     read to their ends at each instant.
@@ -48,8 +51,13 @@ class Inflow:
         self._nudge = nudge
         self._positions = {source.name: positions.get(source.name) for source in sources}
         self._reading = {source.name: source for source in sources}
+        self.streams: dict[str, list[str]] = {}
+        for source in sources:
+            self.streams.setdefault(source.stream, []).append(source.name)
         self._said: dict[str, str] = {}
-        self._heard_us = {source.name: clock.now_us() for source in sources}
+        self._began_us = clock.now_us()
+        self._beats = {source.name: Beats() for source in sources}
+        self._failing: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._encode = msgspec.json.Encoder().encode_lines
 
@@ -62,11 +70,22 @@ class Inflow:
         """When the source that was silent longest was last heard: an answer that there is nothing counts."""
         if self.clock.virtual or not self._reading:
             return now_us
-        return min([self._heard_us[name] for name in self._reading])
+        return min(self._beats[name].latest_us or self._began_us for name in self._reading)
+
+    def heard_on(self, stream: str, at_us: int) -> int | None:
+        """When a source of this stream was last heard, as far as that was known at `at_us`; None: not in this life.
+
+        One that is at its end has told all that there is. In virtual time one that can be read is always heard.
+        """
+        told: list[int | None] = []
+        for name in self.streams.get(stream, ()):
+            there = self.clock.virtual and name not in self._failing
+            told.append(at_us if there or name not in self._reading else self._beats[name].before_us(at_us))
+        return max((heard_us for heard_us in told if heard_us is not None), default=None)
 
     def heard(self) -> dict[str, int]:
         """When each live source was last heard."""
-        return dict(self._heard_us)
+        return {name: beats.latest_us for name, beats in self._beats.items() if beats.latest_us is not None}
 
     def begin(self) -> None:
         """Begins to read, in real time."""
@@ -100,10 +119,19 @@ class Inflow:
 
     def _read(self, source: LiveSource) -> Batch | None:
         try:
-            return source.read(self._positions[source.name])
+            batch = source.read(self._positions[source.name])
         except Exception as error:
             self._say(source, error)
             return None
+        self._heard(source)
+        return batch
+
+    def _heard(self, source: LiveSource) -> None:
+        """The source could be read; if somebody waits to hear of it, it is time to look."""
+        self._beats[source.name].add(self.clock.now_us())
+        self._failing.discard(source.name)
+        if source.stream in self.intake.shard.fold.context.freshness.missed():
+            self._nudge()
 
     async def _follow(self, source: LiveSource) -> None:
         pause_s = FIRST_PAUSE_S
@@ -116,7 +144,7 @@ class Inflow:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             pause_s = FIRST_PAUSE_S
-            self._heard_us[source.name] = self.clock.now_us()
+            self._heard(source)
             if batch is not None:
                 self._take(source, batch)
                 await self._room()
@@ -135,6 +163,7 @@ class Inflow:
 
     def _say(self, source: LiveSource, error: Exception) -> None:
         """A source that cannot be read is said to be so, once for each cause."""
+        self._failing.add(source.name)
         cause = f"source `{source.name}` cannot be read: {type(error).__name__}: {error}"
         if self._said.get(source.name) != cause:
             self._said[source.name] = cause

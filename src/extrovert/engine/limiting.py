@@ -61,7 +61,11 @@ class Limiting:
         self.holds: dict[str, Hold] = {}
         self._timed = timed
         self._wanted = wanted
-        self._chains = {agent.name: _chain(agent, models) for agent in shard.fold.agents.values()}
+        self._chains = {
+            (agent.name, model): _chain(agent, model, models)
+            for agent in shard.fold.agents.values()
+            for model in (agent.model, agent.stale_fallback.model)
+        }
         self._lines: dict[str, list[tuple[_Order, int, Call]]] = {}
         self._number = 0
         self._next_us: int | None = None
@@ -86,7 +90,7 @@ class Limiting:
 
     def limits(self, call: Call) -> bool:
         """Whether the call has limits."""
-        return call.request.kind == "ask" and bool(self._chains[call.agent][0].limits)
+        return call.request.kind == "ask" and bool(self._chains[call.agent, call.request.model][0].limits)
 
     def add(self, call: Call) -> Call | None:
         """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing had been.
@@ -153,7 +157,7 @@ class Limiting:
     def _try(self, call: Call, shut: dict[str, Hold]) -> Admission | None:
         """Admits the call to the first candidate that has room for it; None where it waits, before all `shut` ones."""
         held: list[tuple[_Candidate, list[tuple[str, Hold]]]] = []
-        for candidate in self._chains[call.agent]:
+        for candidate in self._chains[call.agent, call.request.model]:
             need = Need() if candidate.model is None else worst_case(candidate.model, call.request)
             holds = self._holds(candidate, call, need, shut)
             if not holds:
@@ -225,15 +229,15 @@ def _order(turn: Running, call: Call) -> _Order:
     return (urgency, -turn.agent.priority, turn.wake.at_us, turn.wake.offset, turn.id, call.place)
 
 
-def _chain(agent: Agent[Any], models: Mapping[str, Model]) -> list[_Candidate]:
-    """What may answer an agent's asks: its model, then the fallback of that, and so on.
+def _chain(agent: Agent[Any], name: str, models: Mapping[str, Model]) -> list[_Candidate]:
+    """What may answer an agent's asks of a model: that, then the fallback of that, and so on.
 
     A policy in a model's place takes nothing, so that no limits hold for it. Shadows have accounts of their own, with
     the limits of the model over again, so that they take nothing from those who act.
     """
     own = {} if agent.limits is None else {f"agent:{agent.name}": agent.limits}
     found: list[_Candidate] = []
-    name, one = agent.model, models.get(agent.model)
+    one = models.get(name)
     while True:
         if isinstance(one, Policy):
             found.append(_Candidate(name, name, None, {}))

@@ -23,6 +23,7 @@ from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
 from extrovert.engine.feeding import Feeding
+from extrovert.engine.hearing import Hearing
 from extrovert.engine.inflow import Inflow
 from extrovert.engine.intake import Intake, Report
 from extrovert.engine.limiting import Limiting
@@ -69,8 +70,9 @@ class Engine:
             seed=self.settings.seed,
             validate=self.settings.validate,
             refresh_us=self.settings.refresh_us,
+            heard_us=lambda now_us: self.hearing.oldest_us(now_us),
+            hears=lambda stream, at_us: self.hearing.heard_us(stream, at_us),
             max_hops=declared.max_hops,
-            heard_us=self._heard_us,
             wall_us=wall_us,
         )
         self.shard = Shard(fold, options)
@@ -80,6 +82,7 @@ class Engine:
         timed, live = split(declared.sources if self.settings.acting else (), self.intake, clock)
         self.feeding = Feeding(timed, fold.positions)
         self.inflow = Inflow(live, fold.positions, self.intake, self.writing, clock, self.look)
+        self.hearing = Hearing(self.shard, self.feeding, self.inflow)
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         effects = {effect.name: effect for effect in declared.effects}
         self.performing = Performing(self.shard, effects, window_us, declared.guards)
@@ -232,8 +235,13 @@ class Engine:
         await self.durable()
         return report
 
-    def _heard_us(self, now_us: int) -> int:
-        return min(self.feeding.heard_us(now_us), self.inflow.heard_us(now_us))
+    def heartbeat(self, *sources: Stream[Any] | Table[Any, Any]) -> None:
+        """The sources of these streams, or of these tables', are there and have nothing new. To be said at will: it is
+        logged only when somebody depends on it."""
+        for to in sources:
+            stream = self.intake.stream(to.stream if isinstance(to, Table) else to.name)
+            self.hearing.beat(stream.name, self.clock.now_us())
+        self.nudge()
 
     @contextmanager
     def reading(self) -> Generator[None]:
@@ -251,6 +259,7 @@ class Engine:
         while (arrivals := self.feeding.take(now_us)) is not None:
             self.intake.arrivals(*arrivals)
         self.inflow.instant()
+        self.hearing.step(now_us)
         if self.settings.acting:
             self.embedding.step(now_us)
             self._act(now_us)
@@ -277,6 +286,7 @@ class Engine:
         moments.append(self.limiting.next_us())
         if not self.performing.still and (self.clock.virtual or not self._effects_wait()):
             moments.append(self.performing.next_us())
+        moments.append(self.hearing.next_us(self.clock.now_us()))
         return earliest(moments)
 
     def _effects_wait(self) -> bool:

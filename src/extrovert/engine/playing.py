@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from extrovert.core.log import Decided, Usage
+from extrovert.engine.aged import Aged
 from extrovert.engine.candidates import Candidate
 from extrovert.engine.comparing import THOUGHT, Side, spent
 from extrovert.engine.recorded import Given, Recorded
@@ -49,6 +50,7 @@ class Playing:
         self._remembered = 0
         self._thought_us = 0
         self._clock_us = was.started_us
+        self._aged = Aged(recorded, self.agent)
 
     def play(self) -> Side:
         """What the candidate makes of the wake; "missed" where answers are missing."""
@@ -61,6 +63,11 @@ class Playing:
         while True:
             attempt = Attempt(self.agent, value, self._scope, self._new_turn)
             attempt.run()
+            if self._aged.more(attempt):
+                attempt.drop()
+                if self._aged.outcome:
+                    return self._side(self._aged.outcome, self._aged.cause)
+                continue
             if attempt.error is not None:
                 return self._side("failed", f"{type(attempt.error).__name__}: {attempt.error}")
             if not attempt.questions:
@@ -91,6 +98,7 @@ class Playing:
             changes=tuple(dict.fromkeys((*was.changes, *changed))),
             clock_us=self.recorded.at_us,
             positions=self._positions,
+            silent=self._aged.silent,
             old=self._old(),
         )
 
@@ -125,8 +133,9 @@ class Playing:
         A policy is asked also where the log has its answer: that costs nothing, and its rule may be what has changed.
         """
         place, request = question.place, question.request
-        if request.kind == "ask" and hasattr(self.candidate.answerer, "takes_us") and place not in self._positions:
-            return self._by_policy(question)
+        answerer = self.candidate.answers(request.model)
+        if request.kind == "ask" and hasattr(answerer, "takes_us") and place not in self._positions:
+            return self._by_policy(question, answerer)
         answer = self.recorded.turn.answers.get(place)
         if answer is not None:
             self._remembered += request.kind in THOUGHT
@@ -142,8 +151,7 @@ class Playing:
             return Given(Answer(0, request.about.until_us, NULL), "sleep", 0)
         return None
 
-    def _by_policy(self, question: Question) -> Given | Exception:
-        answerer: Any = self.candidate.answerer
+    def _by_policy(self, question: Question, answerer: Any) -> Given | Exception:
         took_us = answerer.takes_us(self.agent.name, self.turn.key, *question.place)
         try:
             said: msgspec.Raw | Reply = answerer.answer(question.request)

@@ -80,9 +80,18 @@ def recorded(
             body = _end.decode(entry.body)
             if body.agent == agent:
                 fold.context.clock_is(entry.at_us)
+                _hear(fold, body, entry.at_us)
                 yield Recorded(body, entry.at_us, fold, _turn(fold, body, entry.at_us), given_in(store, body))
         fold.replay(entry)
         fold.intents.clear()
+
+
+def _hear(fold: Fold, body: Decided | Ended, at_us: int) -> None:
+    """What the engine knew of sources then: a heartbeat of which no entry tells, since nothing hung on it, is noted in
+    the decision."""
+    for stream, age_us in body.heard.items() if isinstance(body, Decided) else ():
+        if age_us is not None:
+            fold.context.freshness.heard(stream, at_us - age_us)
 
 
 def _turn(fold: Fold, body: Decided | Ended, at_us: int) -> Running:

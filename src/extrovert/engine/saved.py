@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from extrovert.context import keeping, nodes
+from extrovert.context.freshness import Heard
 from extrovert.context.made import Made
 from extrovert.context.seen import SeenIds
 from extrovert.context.selectors import Selectors
@@ -56,6 +57,7 @@ class _Turn(msgspec.Struct):
     positions: list[tuple[str, int]] = []
     inbox: list[tuple[str, Any, list[tuple[int, msgspec.Raw]]]] = []
     admissions: list[int] = []
+    silent: list[str] = []
 
 
 class Snapshot(msgspec.Struct):
@@ -80,6 +82,7 @@ class Snapshot(msgspec.Struct):
     operators: dict[str, msgspec.Raw] = {}
     seen: dict[str, SeenIds] = {}
     spending: SpendingState = msgspec.field(default_factory=SpendingState)
+    heard: dict[str, Heard] = {}
     watched: list[Watched] = []
 
 
@@ -119,6 +122,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         operators={name: msgspec.Raw(operator.save()) for name, operator in context.operators.items()},
         seen={name: seen.save() for name, seen in fold.seen.items()},
         spending=fold.spending.save(context.expiry.now_us),
+        heard=context.freshness.save(),
         watched=[] if fold.corrections is None else fold.corrections.save(),
     )
     return lambda: encode(shot)
@@ -145,6 +149,7 @@ def _turn(turn: Running, raw: Any) -> _Turn:
             (*address, [(offset, raw(event)) for offset, event in waiting]) for address, waiting in turn.inbox.items()
         ],
         admissions=list(turn.admissions),
+        silent=list(turn.silent),
     )
 
 
@@ -163,6 +168,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     fold.positions.update(shot.positions)
     context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
+    context.freshness.load(shot.heard)
     for name, table in context.tables.items():
         if name in shot.tables:
             _restore_table(table, rows, shot.newest.get(name))
@@ -257,6 +263,7 @@ def _restore_turn(fold: Fold, shot: _Turn) -> None:
     turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
     turn.changes, turn.positions = dict.fromkeys(shot.changes), list(shot.positions)
     turn.admissions = shot.admissions
+    turn.silent = tuple(shot.silent)
     fold.take_up(turn)
     for stream, key, waiting in shot.inbox:
         fold.mail.listen(turn, (stream, key))

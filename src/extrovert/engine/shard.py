@@ -7,13 +7,13 @@ step, since nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, get_args
 
 import msgspec
 
 from extrovert.context.copies import Copies
-from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Invalidated, Passed, Retried
+from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Heard, Invalidated, Passed, Retried
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Place, Request
 
@@ -47,7 +47,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     `validate=False` resumes an attempt where it waited, whatever has changed, and commits it unchecked; with
     `refresh_us` turns read a copy of the context that is made anew that often. These two show what the engine is for.
     `recheck_us` is how often at most a waiting turn looks again when what it read changes. A wake to which `max_hops`
-    decisions have led, one after the other, becomes a dead letter.
+    decisions have led, one after the other, becomes a dead letter. `hears` says when the source of a stream was last
+    heard, as far as that was known at some moment.
     """
 
     seed: int = 0
@@ -56,6 +57,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     recheck_us: int = 5_000
     max_hops: int = 100
     heard_us: Callable[[int], int] = lambda now_us: now_us
+    hears: Callable[[str, int], int | None] = lambda stream, at_us: None
     wall_us: Callable[[], int] = lambda: 0
 
 
@@ -116,10 +118,35 @@ class Shard:
         """The time is now `now_us`; the moments on the way that a view or a turn waits for pass one by one."""
         context = self.fold.context
         while (due_us := context.next_us()) is not None and due_us <= now_us:
+            if self.hear(context.freshness.due(due_us), due_us - 1):
+                continue  # what would have been too old is not
             self.now_us = max(self.now_us, due_us)
             self.log(Passed(), lambda offset: self.fold.passed(offset, self.now_us))
         self.now_us = max(self.now_us, now_us)
         context.clock_is(self.now_us)
+
+    def hear(self, streams: Iterable[str], at_us: int) -> bool:
+        """Notes that the sources of these streams were heard, as far as that was known at `at_us`, where it is news."""
+        hears, state = self.options.hears, self.fold.context.freshness.state
+        found = {stream: heard_us for stream in streams if (heard_us := hears(stream, at_us)) is not None}
+        news = {stream: us for stream, us in found.items() if us > (state(stream).heard_us or 0)}
+        if news:
+            self.now_us = max(self.now_us, at_us)
+            self.fold.context.clock_is(self.now_us)
+            body = Heard(news)
+            self.log(body, lambda offset: self.fold.heard(body, offset, self.now_us))
+        return bool(news)
+
+    def ages(self, streams: Iterable[str], now_us: int) -> dict[str, int | None]:
+        """How long ago the sources of these streams were last heard; None: never. Those without a source are left
+        out."""
+        found: dict[str, int | None] = {}
+        for stream in sorted(streams):
+            state, told_us = self.fold.context.freshness.state(stream), self.options.hears(stream, now_us)
+            if state.ages or told_us is not None:
+                heard_us = max(state.heard_us or 0, told_us or 0)
+                found[stream] = max(0, now_us - heard_us) if heard_us else None
+        return found
 
     def resume(self, now_us: int) -> None:
         """The engine begins, or is back: the moments that came meanwhile have passed, all in one entry."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from extrovert.context.copies import Copy
-from extrovert.context.reads import changed, current
+from extrovert.context.reads import current
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.core.time import earliest
 from extrovert.engine.admitting import Admitting
 from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
+from extrovert.engine.holding import Holding
 from extrovert.engine.shard import Call, Shard
 from extrovert.turns.asking import emitted, sent
 from extrovert.turns.attempt import Attempt
-from extrovert.turns.given import scope_of, value_of, wanted
-from extrovert.turns.ledger import named, newer
+from extrovert.turns.given import scope_of, turn_of, value_of, wanted
+from extrovert.turns.ledger import newer
 from extrovert.turns.mail import mail_for
-from extrovert.turns.request import Place, Question, Refusal, Reply
+from extrovert.turns.request import Place, Question, Reply
 from extrovert.turns.running import HOLD, Running
 from extrovert.turns.scope import TurnScope
-from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
 __all__ = ["Turning"]
@@ -48,6 +48,7 @@ class Turning:
         self._room = 0
         self._admitting = Admitting(shard)
         self._bounds = Bounds(shard)
+        self._holding = Holding(shard)
 
     # ---- driven by the host
 
@@ -134,6 +135,8 @@ class Turning:
 
     def _recover(self, turn: Running) -> None:
         attempt = self._looked(turn)
+        if attempt is not None and self._holding.held_still(turn, attempt):
+            return
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.place in turn.calls for question in questions):
             turn.asked = attempt.turn.asked
@@ -157,9 +160,7 @@ class Turning:
             self._look_at_value(turn)
         except Exception:
             return None
-        attempt = self._new_attempt(turn)
-        attempt.run()
-        return attempt
+        return self._holding.looked(turn, lambda silent: self._new_attempt(turn, (), silent))
 
     # ---- when to run
 
@@ -180,7 +181,7 @@ class Turning:
 
     def _look_again(self, turn: Running) -> None:
         if not turn.reads or not current(turn.reads):
-            self._attempt(turn, "changed")
+            self._attempt(turn, self._holding.why(turn))
 
     def _retry(self) -> None:
         now_us = self.shard.now_us
@@ -215,7 +216,7 @@ class Turning:
         """Runs a fresh attempt over the present context, and does what follows from how it ended."""
         wall = self.options.wall_us
         started = wall()
-        stale = [named(of, at) for of, at in changed(turn.reads)] if turn.reads else []
+        stale = self._holding.changed(turn) if turn.reads else []
         turn.attempt += 1
         turn.checked_us = self.shard.now_us
         try:
@@ -227,9 +228,9 @@ class Turning:
             end(self.shard, turn, "gone", "")
             return
         self.reruns += bool(stale)
-        attempt = self._new_attempt(turn, stale)
-        attempt.run()
-        self._follow(turn, attempt, why, stale, started)
+        attempt = self._holding.run(turn, lambda silent: self._new_attempt(turn, stale, silent), why, stale)
+        if attempt is not None:
+            self._follow(turn, attempt, why, stale, started)
 
     def _follow(self, turn: Running, attempt: Attempt, why: str, stale: list[str], started: int) -> None:
         if attempt.error is not None:
@@ -249,8 +250,12 @@ class Turning:
         turn.value, turn.version = value_of(self.fold, turn)
         turn.value = wanted(turn.agent, turn.value)
 
-    def _new_attempt(self, turn: Running, stale: Sequence[str] = ()) -> Attempt:
-        return Attempt(turn.agent, turn.value, lambda: self._scope(turn), self._new_turn(turn, stale))
+    def _new_attempt(self, turn: Running, stale: Sequence[str], silent: tuple[str, ...]) -> Attempt:
+        scope = partial(self._scope, turn)
+        seed, now_us = self.options.seed, self.shard.now_us
+        return Attempt(
+            turn.agent, turn.value, scope, partial(turn_of, self.fold, turn, seed, now_us, tuple(stale), silent)
+        )
 
     def _copy(self) -> Copy | None:
         copies = self.fold.context.copies
@@ -258,27 +263,6 @@ class Turning:
 
     def _scope(self, turn: Running) -> TurnScope:
         return scope_of(self.fold, turn, self._copy(), looks=self.options.validate)
-
-    def _new_turn(self, turn: Running, stale: Sequence[str]) -> Any:
-        def new(scope: TurnScope, refusals: Mapping[Place, tuple[Refusal, ...]]) -> Turn:
-            return Turn(
-                turn.id,
-                turn.agent,
-                turn.key,
-                scope,
-                events=[event for _, event in turn.events],
-                started_us=turn.started_us,
-                seed=self.options.seed,
-                answers=turn.answers,
-                refusals=refusals,
-                changes=tuple(dict.fromkeys((*turn.changes, *stale))),
-                clock_us=self.shard.now_us,
-                positions=turn.positions,
-                old=self.fold.books[turn.agent.name].old(turn.key),
-                known=self.fold.knows,
-            )
-
-        return new
 
     def _resume(self, turn: Running, attempt: Attempt) -> None:
         started = self.options.wall_us()
@@ -327,14 +311,13 @@ class Turning:
             emits=[emit for question in new if (emit := emitted(question)) and not turn.agent.shadow],
             positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
         )
-        if new or gone or stale or body.refused:
+        if new or gone or stale or body.refused or turn.silent:
             log_emitting(shard, body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
         else:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet
         shard.cancelled.extend((turn.id, place) for place in gone)
         turn.asked = attempt.turn.asked
-        if self._validates(turn) and not turn.positions:
-            turn.watch(attempt.scope.taken)
+        turn.watch(attempt.scope.taken if self._validates(turn) and not turn.positions else {})
         self._park(turn, attempt)
         for question in new:
             self._call(turn, question, shard.now_us)

@@ -41,7 +41,7 @@ def why_not(
     turn = next((one for one in fold.running.values() if one.agent is agent and one.key == key), None)
     rest = [] if acting else ["The app does not run; it goes on when it does: extrovert run"]
     if turn is not None:
-        return Because(agent.name, key, "running", [*_running(turn), *_held_up(fold, turn, hold), *rest], turn.id)
+        return Because(agent.name, key, "running", [*_running(fold, turn), *_held_up(fold, turn, hold), *rest], turn.id)
     if key in book.due:
         return Because(agent.name, key, "due", [*_due(book, key, now_us), *rest])
     return Because(agent.name, key, "idle", [_idle(fold, agent, book, key)])
@@ -62,10 +62,16 @@ def _key(fold: Fold, agent: Agent[Any], book: WakeBook, text: str) -> Any:
 # ---- a turn runs
 
 
-def _running(turn: Running) -> Iterator[str]:
+def _running(fold: Fold, turn: Running) -> Iterator[str]:
     """What a turn waits for."""
     if turn.retry_at_us is not None:
         yield f"It has failed {_times(turn.failures)}, and is tried again at {_moment(turn.retry_at_us)}."
+    if turn.silent:
+        silent = (f"`{stream}`, which was {_heard(fold, stream)}" for stream in turn.silent)
+        yield (
+            f"What it reads is older than it may be (fresh_within=), so it is held until it hears of the sources of "
+            f"stream {'; and stream '.join(silent)}: extrovert freshness"
+        )
     if turn.held:
         yield "The world has disturbed it too often, and a person is to say whether it may go on: extrovert approvals"
     for place, (_, sent_us) in turn.calls.items():
@@ -81,6 +87,11 @@ def _held_up(fold: Fold, turn: Running, hold: Hold | None) -> Iterator[str]:
     asks = [place for place, (sent, _) in turn.calls.items() if sent.kind == "ask"]
     if hold is not None and any(fold.spending.in_flight(turn.id, place) is None for place in asks):
         yield f"What it asks is not sent yet: it waits for {hold.why}{_until(hold.until_us)} (extrovert inspect)."
+
+
+def _heard(fold: Fold, stream: str) -> str:
+    heard_us = fold.context.freshness.state(stream).heard_us
+    return "never heard" if heard_us is None else f"last heard at {_moment(heard_us)}"
 
 
 def _waits(turn: Running, place: Place) -> str:

@@ -33,6 +33,7 @@ from extrovert.queries.ledger_rows import (
     LedgerDecision,
     LedgerEffect,
     LedgerEmit,
+    LedgerHeard,
     LedgerLetter,
     LedgerRead,
     LedgerWrite,
@@ -62,6 +63,7 @@ _RECORDS: dict[str, type[Record]] = {
     "ledger_decisions": LedgerDecision,
     "ledger_effects": LedgerEffect,
     "ledger_emits": LedgerEmit,
+    "ledger_heard": LedgerHeard,
     "ledger_reads": LedgerRead,
     "ledger_writes": LedgerWrite,
 }

@@ -18,6 +18,7 @@ __all__ = [
     "LedgerDecision",
     "LedgerEffect",
     "LedgerEmit",
+    "LedgerHeard",
     "LedgerLetter",
     "LedgerRead",
     "LedgerWrite",
@@ -34,8 +35,8 @@ __all__ = [
 
 
 class LedgerDecision(Record):
-    """A turn that ended. `outcome` is decided, shadow, gone, dropped, contended, cycle or failed; `due_at` is
-    when its wake was."""
+    """A turn that ended. `outcome` is decided, shadow, gone, stale, dropped, contended, cycle or failed;
+    `due_at` is when its wake was."""
 
     decision: str
     agent: str
@@ -68,6 +69,16 @@ class LedgerRead(Record):
     version: Any
 
 
+class LedgerHeard(Record):
+    """A stream with a source on which a decision's reads hang, and how long before it that was last heard (None:
+    never). Where it was `silent` for longer than its agent allows, its fallback answered."""
+
+    decision: str
+    stream: str
+    age_ms: float | None
+    silent: bool
+
+
 class LedgerWrite(Record):
     """A row that a decision wrote; null where it deleted it."""
 
@@ -88,7 +99,8 @@ class LedgerEmit(Record):
 
 
 class LedgerAttempt(Record):
-    """An attempt that ended at a question (`stopped` is asked) or raised (failed); those that decided are decisions."""
+    """An attempt that ended at a question (`stopped` is asked), was held until it hears of `silent` streams (held) or
+    raised (failed); those that decided are decisions."""
 
     decision: str
     attempt: int
@@ -100,6 +112,7 @@ class LedgerAttempt(Record):
     joined: int
     cancelled: int
     refused: list[str]
+    silent: list[str]
     cause: str
     offset: int
 
@@ -182,6 +195,8 @@ def decided(body: Decided, entry: Entry) -> Iterator[Record]:
     )
     for read in body.reads:
         yield LedgerRead(name, read.kind, read.of, read.at, read.version)
+    for stream, age_us in body.heard.items():
+        yield LedgerHeard(name, stream, None if age_us is None else age_us / 1000, stream in body.silent)
     for write in body.writes:
         yield LedgerWrite(name, write.to, _text(write.key), write.row)
     for emit in body.emits:
@@ -216,12 +231,13 @@ def attempt_of(body: Attempted, entry: Entry) -> Record:
         body.attempt,
         from_us(entry.at_us),
         body.why,
-        "asked",
+        "held" if body.silent else "asked",
         body.changed,
         len(body.asks),
         len(body.joined),
         len(body.cancelled),
         body.refused,
+        body.silent,
         "",
         entry.offset,
     )
@@ -229,7 +245,7 @@ def attempt_of(body: Attempted, entry: Entry) -> Record:
 
 def failed(body: Failed, entry: Entry) -> Record:
     at = from_us(entry.at_us)
-    return LedgerAttempt(body.turn, body.attempt, at, "", "failed", [], 0, 0, 0, [], body.cause, entry.offset)
+    return LedgerAttempt(body.turn, body.attempt, at, "", "failed", [], 0, 0, 0, [], [], body.cause, entry.offset)
 
 
 def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:

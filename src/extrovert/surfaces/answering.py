@@ -23,6 +23,7 @@ from extrovert.queries.relations import held, relations
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
+from extrovert.surfaces.heard import freshness_of
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -33,6 +34,7 @@ from extrovert.surfaces.protocol import (
     Inspect,
     ListApprovals,
     ListEffects,
+    ListFreshness,
     ListRelations,
     ListRows,
     ListTables,
@@ -114,15 +116,24 @@ def _looked(engine: Engine, request: Request) -> Iterable[Reply]:
             return [Relations(relations(engine.shard.fold.context))]
         case ReadRelations(names):
             return _pages(engine, names)
+        case _:
+            return [_told(engine, request)]
+
+
+def _told(engine: Engine, request: Request) -> Reply:
+    """How it stands with the engine, and who waits for what."""
+    match request:
         case Inspect():
-            return [gauge(engine)]
+            return gauge(engine)
+        case ListFreshness():
+            return freshness_of(engine)
         case WhyNot(agent, key):
             declared = named(engine.declared, agent)
             now_us, acting = engine.clock.now_us(), engine.settings.acting
             hold = engine.limiting.holds.get(declared.name)
-            return [why_not(engine.shard.fold, declared, key, now_us, acting=acting, hold=hold)]
+            return why_not(engine.shard.fold, declared, key, now_us, acting=acting, hold=hold)
         case ListApprovals():
-            return [Approvals(pending_approvals(engine.shard.fold))]
+            return Approvals(pending_approvals(engine.shard.fold))
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

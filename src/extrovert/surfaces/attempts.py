@@ -38,7 +38,7 @@ class Attempt(Record):
     """One attempt: why it was run, the reads that had `changed` since the one before, and how it ended.
 
     `asked` is what it sent, `joined` the hashes of asks in flight that it asked again; `saved` counts the answers that
-    it found, in a run that a change made necessary; `failed` is what it raised.
+    it found, in a run that a change made necessary; `failed` is what it raised. It waited to hear of `silent` streams.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Attempt(Record):
     saved: int = 0
     failed: str = ""
     retry_at: datetime | None = None
+    silent: list[str] = []
 
 
 def cancel(attempts: list[Attempt], hashes: list[str]) -> None:

@@ -16,6 +16,7 @@ from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
 from extrovert.surfaces.approving import approvals, approve, deny
 from extrovert.surfaces.backtesting import backtest
 from extrovert.surfaces.effecting import effects, settle
+from extrovert.surfaces.freshness import freshness
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
@@ -126,6 +127,7 @@ for name, function in {
     "dead-letters": dead_letters,
     "effects": effects,
     "settle": settle,
+    "freshness": freshness,
     "inspect": inspect_engine,
 }.items():
     app.command(name, help=_help(function))(function)

@@ -21,16 +21,20 @@ from extrovert.turns.waits import Approval
 
 __all__ = [
     "VERSION",
+    "AgentFreshness",
     "Approvals",
     "Decide",
     "Done",
     "EffectInfo",
     "Effects",
+    "Freshness",
     "GetRow",
+    "HeldTurn",
     "Hello",
     "Inspect",
     "ListApprovals",
     "ListEffects",
+    "ListFreshness",
     "ListRelations",
     "ListRows",
     "ListTables",
@@ -47,6 +51,7 @@ __all__ = [
     "Seen",
     "Settle",
     "SettledAs",
+    "StreamFreshness",
     "TableInfo",
     "Tables",
     "Take",
@@ -134,6 +139,10 @@ class WhyNot(Record, tag="why_not"):
 
 class ListEffects(Record, tag="list_effects"):
     """Which effects are not at their end, or came to a bad one?"""
+
+
+class ListFreshness(Record, tag="freshness"):
+    """When were the sources last heard, and who waits for them?"""
 
 
 class Settle(Record, tag="settle"):
@@ -270,6 +279,47 @@ class Effects(Record, tag="effects"):
     effects: list[EffectInfo]
 
 
+class StreamFreshness(Record):
+    """A stream with a source: when that was last heard (None: never), and how many turns wait to hear of it.
+
+    `sources` are those declared; `followed_by` the tables and views that hang on it.
+    """
+
+    stream: str
+    sources: list[str]
+    followed_by: list[str]
+    heard_at: datetime | None
+    age_ms: float | None
+    held: int
+
+
+class AgentFreshness(Record):
+    """What an agent declares: how old what it reads may be, and what happens else: wait, refuse, or who answers
+    instead; and how many of its turns are held."""
+
+    agent: str
+    fresh_within_ms: float | None
+    stale: str
+    held: int
+
+
+class HeldTurn(Record):
+    """A turn that waits until the sources of the `silent` streams are heard; its wake was due at `due_at`."""
+
+    turn: str
+    agent: str
+    key: Any
+    silent: list[str]
+    due_at: datetime
+
+
+class Freshness(Record, tag="heard"):
+    at: datetime
+    streams: list[StreamFreshness]
+    agents: list[AgentFreshness]
+    turns: list[HeldTurn]
+
+
 class SettledAs(Record, tag="settled"):
     """What a person said of an effect is logged."""
 
@@ -294,6 +344,7 @@ Request = (
     | ListApprovals
     | Decide
     | ListEffects
+    | ListFreshness
     | Settle
     | WhyNot
 )
@@ -310,6 +361,7 @@ Reply = (
     | Retaken
     | Approvals
     | Effects
+    | Freshness
     | SettledAs
     | Because
     | Refused

@@ -23,6 +23,7 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
+    Heard,
     Intent,
     Invalidated,
     Passed,
@@ -99,11 +100,12 @@ class Act(Record):
 
 class Story(Record):
     """How a turn ended, and how it came to that. `outcome` is decided, shadow (nothing of what was decided was done),
-    gone, dropped, contended, cycle or failed.
+    gone, stale, dropped, contended, cycle or failed.
 
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
-    `context_age_ms` how long ago the sources were last heard.
+    `context_age_ms` how long ago the sources were last heard, and `heard_ms` that of each stream on which its reads
+    hang (None: never). Those in `silent` were older than its agent allows, and its fallback answered.
     """
 
     id: str
@@ -129,6 +131,8 @@ class Story(Record):
     guarded: bool = False
     guards: list[str] = []
     undoes: list[str] = []
+    heard_ms: dict[str, float | None] = {}
+    silent: list[str] = []
     invalidated: list[Corrected] = []
 
 
@@ -201,6 +205,8 @@ class _Teller:
             guarded=body.guarded,
             guards=list(map(written, body.guards)),
             undoes=body.undoes,
+            heard_ms={stream: None if us is None else us / 1000 for stream, us in body.heard.items()},
+            silent=body.silent,
             invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
@@ -217,7 +223,7 @@ class _Teller:
             return None
         entry, body = found
         place = offset - entry.offset
-        by, data = entry.kind, None
+        by, data = _words(body) or entry.kind, None
         if isinstance(body, Events):
             by, data = f"event on `{body.stream}`", body.data[place] if place < len(body.data) else None
         elif isinstance(body, Decided) and place:
@@ -226,16 +232,6 @@ class _Teller:
         elif isinstance(body, Decided):
             data = next((write.row for write in body.writes if write.to == table and write.key == key), None)
             by = f"decision `{body.turn}`"
-        elif isinstance(body, Retried):
-            by = f"dead letter {body.letter}, taken up again"
-        elif isinstance(body, Embedded):
-            by = f"vectors for search `{body.search}`"
-        elif isinstance(body, Invalidated):
-            by = f"decision `{body.turn}` was invalidated"
-        elif isinstance(body, EffectStep):
-            by = f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
-        elif isinstance(body, Passed):
-            by = "the passing of time"
         return Change(offset, from_us(entry.at_us), by, data)
 
     def _by(self, offset: int) -> str:
@@ -299,6 +295,7 @@ class _Teller:
                     joined=body.joined,
                     refused=body.refused,
                     saved=body.saved,
+                    silent=body.silent,
                 )
             )
         elif isinstance(body, Answered):
@@ -338,6 +335,25 @@ class _Teller:
             if not open_ones:
                 break
         return list(found.values())
+
+
+def _words(body: Body) -> str:
+    """What an entry was that brings neither an event nor a row of its own."""
+    match body:
+        case Retried():
+            return f"dead letter {body.letter}, taken up again"
+        case Embedded():
+            return f"vectors for search `{body.search}`"
+        case Invalidated():
+            return f"decision `{body.turn}` was invalidated"
+        case EffectStep():
+            return f"steps of effects: {', '.join(f'{move.key} {move.state}' for move in body.moves)}"
+        case Passed():
+            return "the passing of time"
+        case Heard():
+            return f"a sign of life of the source of {', '.join(body.heard)}"
+        case _:
+            return ""
 
 
 def _intended(turn: str, intent: Intent) -> Act:

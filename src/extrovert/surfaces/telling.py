@@ -24,6 +24,7 @@ OUTCOMES = {
     "decided": "Decided",
     "shadow": "Decided as a shadow, so that nothing of it was done,",
     "gone": "Ended without a decision, since nothing was left to decide,",
+    "stale": "Ended without a decision, since what it read was too old,",
     "contended": "Ended without a decision, since what it read went on changing,",
     "cycle": "Not begun, since agents woke each other without end,",
     "dropped": "Given up, as its agent declares or a person said,",
@@ -34,6 +35,7 @@ WHYS = {
     "answered": "an answer came",
     "retried": "tried again after a failure",
     "changed": "what it had read changed",
+    "heard": "its sources were heard again",
     "failed": "raised",
     "late": "its deadline had passed",
     "released": "a person let it go on",
@@ -42,6 +44,7 @@ STYLES = {
     "decided": "bold green",
     "shadow": "bold blue",
     "gone": "bold",
+    "stale": "bold yellow",
     "contended": "bold yellow",
     "cycle": "bold yellow",
     "dropped": "bold yellow",
@@ -68,6 +71,7 @@ def tell_to(out: Console, story: Story) -> None:
         out.print("Its answers were given to earlier questions, since what it read went on changing.", soft_wrap=True)
     if story.context_age_ms is not None:
         out.print(f"Its sources had last been heard {span(story.context_age_ms * 1000)} before.", soft_wrap=True)
+    _heard(out, story)
     _head(out, "Woken by")
     _wake(out, story)
     if story.reads:
@@ -82,6 +86,19 @@ def tell_to(out: Console, story: Story) -> None:
     if story.outcome in ("decided", "shadow"):
         out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
     _outcome(out, story)
+
+
+def _heard(out: Console, story: Story) -> None:
+    """How old what it read was, by stream."""
+    told = [
+        f"{plain(stream)}, never heard" if ms is None else f"{plain(stream)}, heard {span(ms * 1000)} before"
+        for stream, ms in story.heard_ms.items()
+    ]
+    if told:
+        out.print(f"Its reads hang on {'; '.join(told)}.", soft_wrap=True)
+    if story.silent:
+        silent = ", ".join(map(plain, story.silent))
+        out.print(f"{silent}: older than its agent allows; its fallback answered.", soft_wrap=True)
 
 
 def _conditions(out: Console, story: Story) -> None:
@@ -171,7 +188,7 @@ def _from(change: Change) -> str:
 def _read(read: Read) -> tuple[str, str, str, str, str]:
     where = _at(read.of, read.at)
     if read.change is None:
-        nothing = read.version == 0 and read.kind not in ("count", "before")
+        nothing = read.version == 0 and read.kind not in ("count", "before", "fresh")
         return read.kind, where, plain(read.version), "", "nothing there" if nothing else ""
     age = "" if read.age_ms is None else span(read.age_ms * 1000)
     return read.kind, where, f"@{read.version}", age, _from(read.change)
@@ -185,6 +202,8 @@ def _attempt(out: Console, attempt: Attempt) -> None:
     if attempt.failed:
         why = f"failed: {plain(attempt.failed)}"
     out.print(f"  {attempt.number}. {moment(attempt.at)}  {why}", soft_wrap=True)
+    if attempt.silent:
+        out.print(f"       held until it hears of {', '.join(map(plain, attempt.silent))}", soft_wrap=True)
     for reason in attempt.refused:
         out.print(f"       refused the answer: {plain(reason)}", soft_wrap=True)
     for ask in attempt.asked:

@@ -123,6 +123,11 @@ class World:
         await self.settle()
         return report
 
+    async def heartbeat(self, *sources: Table[Any, Any] | Stream[Any]) -> None:
+        """The sources of these streams say that there is nothing new; lets the world run on."""
+        self.engine.heartbeat(*sources)
+        await self.settle()
+
     def hand_in(self, to: Table[Any, Any] | Stream[Any] | str, *records: Any) -> Report:
         """Hands records in without letting time pass; `to` may also be a stream's name."""
         stream = to if isinstance(to, str) else to.stream if isinstance(to, Table) else to.name

@@ -16,6 +16,7 @@ from extrovert.core.log import (
     Ended,
     Events,
     Failed,
+    Heard,
     Invalidated,
     Passed,
     Retried,
@@ -53,6 +54,8 @@ def apply(fold: Fold, body: Body, records: list[Any], offset: int, at_us: int) -
             fold.retried(body, offset, at_us)
         case Passed():
             fold.passed(offset, at_us)
+        case Heard():
+            fold.heard(body, offset, at_us)
         case Embedded():
             fold.embedded(body, offset, at_us)
         case Invalidated():

@@ -8,7 +8,7 @@ from decimal import Decimal
 from inspect import cleandoc
 from math import ceil, exp, log
 from statistics import NormalDist
-from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, ParamSpec, TypedDict, TypeVar
 
 import msgspec
 
@@ -20,16 +20,22 @@ from extrovert.turns.limits import Breaker, Limits
 __all__ = [
     "Agent",
     "AgentOptions",
+    "Asks",
     "Effect",
     "Model",
     "OnConflict",
     "Policy",
     "Price",
+    "Stale",
     "Thinking",
+    "WhenStale",
 ]
 
 OnConflict = Literal["contended", "guarded", "drop", "hold"]
 """What becomes of a turn that the world has disturbed too often, or that has not come to its end by its deadline."""
+
+Stale = Literal["wait", "refuse", "fallback"]
+"""What becomes of a turn that reads what is too old: it waits, it ends, or another than its model answers."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +57,8 @@ class AgentOptions(TypedDict, total=False):
     max_tries: int
     retry_after: timedelta
     limits: Limits
+    fresh_within: timedelta
+    stale: WhenStale
     shadow: bool
 
 
@@ -151,6 +159,17 @@ class Policy(Generic[T]):
         return self.function(*facts)
 
 
+class Asks(NamedTuple):
+    """Whom an agent asks, by name; whether that is a model, and its parameters as they count for an answer."""
+
+    model: str
+    prompted: bool = False
+    parameters: str = ""
+
+
+WhenStale = Literal["wait", "refuse"] | Policy[Any] | Model
+
+
 class Backoff(Record):
     """How long to wait before a try: `first`, then twice as long each time, at most `most`.
 
@@ -222,6 +241,8 @@ class Effect(Generic[P]):
 class Agent(Generic[T]):
     """A function that wakes on changes, one turn at a time per key. Made by `App.agent`.
 
+    Of what may be read only up to an age, `fresh_us`, and of what happens else, `stale`, see `App.agent`.
+
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
     where the function takes that too. What a `shadow` decides is kept, and not done.
@@ -253,6 +274,9 @@ class Agent(Generic[T]):
         prompted: bool = False,
         parameters: str = "",
         limits: Limits | None = None,
+        fresh_within: timedelta | None = None,
+        stale: Stale = "wait",
+        stale_fallback: Asks | None = None,
         old: msgspec.json.Decoder[Any] | None = None,
     ) -> None:
         self.name = name
@@ -280,6 +304,9 @@ class Agent(Generic[T]):
         self.prompted = prompted
         self.parameters = parameters
         self.limits = limits
+        self.fresh_us = None if fresh_within is None else span_us(fresh_within)
+        self.stale: Stale = stale
+        self.stale_fallback = stale_fallback or Asks("")
 
     def old_value(self, raw: bytes | None) -> Any:
         """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""

@@ -29,6 +29,7 @@ from extrovert.core.log import (
     Entry,
     Events,
     Failed,
+    Heard,
     Invalidated,
     Position,
     Retried,
@@ -57,9 +58,9 @@ __all__ = ["Fold"]
 class Fold:
     """Tables, views, wakes, running turns, what their asks spend, the outbox and the sources' positions.
 
-    `parked` are the running turns that wait for nothing but the clock, events and persons. `end` is the next free
-    offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since it
-    was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
+    `parked` are the running turns that wait for nothing but the clock, events, persons and sources. `end` is the next
+    free offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since
+    it was last emptied have intended, `spoiled` the events that operators made and that could not be taken, with their
     causes.
     """
 
@@ -78,6 +79,7 @@ class Fold:
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
+        self.context.freshness.declare(self.streams.values())
         self.agents = {agent.name: agent for agent in agents}
         self.chain = Chain()
         self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}
@@ -141,11 +143,18 @@ class Fold:
         self._deliver_produced(at_us)
         self.settle(offset, at_us)
 
+    def heard(self, body: Heard, offset: int, at_us: int) -> None:
+        """Sources were heard that had nothing new."""
+        for stream, heard_us in body.heard.items():
+            self.context.freshness.heard(stream, heard_us)
+        self.settle(offset, at_us)
+
     def events(self, body: Events, records: list[Any], offset: int, at_us: int) -> list[tuple[int, str]]:
         """Folds a batch of events; returns (place, cause) for those that a table could not take."""
         stream = self.streams[body.stream]
         keys = body.keys if body.keys is not None else list(map(stream.key_of, records))
         failures: list[tuple[int, str]] = []
+        self.context.freshness.came(stream.name, body.source, at_us, declared=body.position is not None)
         if records:
             if stream.id:
                 self.seen[stream.name].note(body.source, records, at_us)
@@ -199,18 +208,8 @@ class Fold:
     def attempted(self, body: Attempted, offset: int, at_us: int) -> list[tuple[int, str]]:
         """Applies what an attempt asked; returns (place among the emits, cause) for what a table could not take."""
         turn = self._turn(body.turn, body.agent, body.key, body.wake, at_us)
-        turn.attempt = body.attempt
-        turn.checked_us = at_us
-        turn.retry_at_us = None
-        turn.trail.append(offset)
-        turn.changes.update(dict.fromkeys(body.changed))
-        turn.positions += body.positions
-        if body.changed and body.asks:
-            turn.reruns += 1
-        for place in [place for place in turn.calls if place[0] in body.cancelled]:
-            del turn.calls[place]
+        turn.attempted(body, offset, at_us)
         for sent in body.asks:
-            turn.calls[sent.hash, sent.occurrence] = (sent, at_us)
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
         self.spending.left(turn.id, turn.calls, at_us)
@@ -245,6 +244,7 @@ class Fold:
         turn.retry_at_us = body.retry_at_us
         turn.calls.clear()
         self.spending.left(turn.id, (), at_us)
+        turn.silent = ()
         turn.trail.append(offset)
         self._parks_or_not(turn)
 

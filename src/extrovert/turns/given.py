@@ -1,7 +1,8 @@
-"""What an attempt is given: the value that its turn is about, and the scope in which it reads."""
+"""What an attempt is given: the value that its turn is about, the scope in which it reads, and the turn itself."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from extrovert.context.copies import Copy
@@ -9,10 +10,12 @@ from extrovert.context.shards import Border
 from extrovert.turns.declare import Agent
 from extrovert.turns.fold import Fold
 from extrovert.turns.home import home
+from extrovert.turns.request import Place, Refusal
 from extrovert.turns.running import Running
 from extrovert.turns.scope import TurnScope
+from extrovert.turns.turn import Turn
 
-__all__ = ["scope_of", "value_of", "wanted"]
+__all__ = ["scope_of", "turn_of", "value_of", "wanted"]
 
 
 def value_of(fold: Fold, turn: Running) -> tuple[Any, int]:
@@ -40,3 +43,33 @@ def scope_of(fold: Fold, turn: Running, copy: Copy | None = None, *, looks: bool
     elif looks and turn.agent.source == "table":
         scope.look(context.tables[turn.agent.on], turn.key)
     return scope
+
+
+def turn_of(
+    fold: Fold,
+    turn: Running,
+    seed: int,
+    now_us: int,
+    stale: tuple[str, ...],
+    silent: tuple[str, ...],
+    scope: TurnScope,
+    refusals: Mapping[Place, tuple[Refusal, ...]],
+) -> Turn:
+    """The turn as the agent function sees it, after changes of what is `stale`, and with sources that are `silent`."""
+    return Turn(
+        turn.id,
+        turn.agent,
+        turn.key,
+        scope,
+        events=[event for _, event in turn.events],
+        started_us=turn.started_us,
+        seed=seed,
+        answers=turn.answers,
+        refusals=refusals,
+        changes=tuple(dict.fromkeys((*turn.changes, *stale))),
+        clock_us=now_us,
+        positions=turn.positions,
+        silent=silent,
+        old=fold.books[turn.agent.name].old(turn.key),
+        known=fold.knows,
+    )

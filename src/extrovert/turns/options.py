@@ -1,16 +1,23 @@
-"""What goes together among the options of an agent."""
+"""The options of an agent: what goes together among them, and what they say in its terms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from extrovert.core.errors import DeclarationError
-from extrovert.turns.declare import Model, OnConflict
+from extrovert.turns.declare import Asks, Model, OnConflict, Policy
 from extrovert.turns.limits import check_agent
 
-__all__ = ["check_options"]
+__all__ = ["asked_as", "check_options", "when_stale"]
+
+
+def asked_as(model: Policy[Any] | Model | str) -> str:
+    """The name under which a model or policy is asked."""
+    if isinstance(model, str):
+        return model
+    return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
 
 
 def check_options(name: str, options: Mapping[str, Any], model: Model | None) -> None:
@@ -26,6 +33,20 @@ def check_options(name: str, options: Mapping[str, Any], model: Model | None) ->
         raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
     if options.get("shadow") and options.get("on_conflict") == "hold":
         raise DeclarationError(f"Agent `{name}` is a shadow, for which no person is asked: on_conflict= is not hold.")
-    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after"):
+    for option in ("rest", "quiet", "max_wait", "deadline", "retry_after", "fresh_within"):
         if option in options and options[option] < timedelta(0):
             raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")
+
+
+def when_stale(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with what `stale=` says in the agent's terms. Raises `DeclarationError` where it says nothing."""
+    stale = options.get("stale", "wait")
+    if stale in ("wait", "refuse"):
+        return dict(options)
+    if not isinstance(stale, Policy | Model):
+        raise DeclarationError(
+            f'Agent `{name}`: stale= is "wait", "refuse", or a policy or model that answers instead.'
+        )
+    model = cast("Policy[Any] | Model", stale)
+    prompted, parameters = (model.prompted, model.parameters) if isinstance(model, Model) else (False, "")
+    return {**options, "stale": "fallback", "stale_fallback": Asks(asked_as(model), prompted, parameters)}

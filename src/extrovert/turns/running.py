@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from extrovert.context.reads import ReadSet
-from extrovert.core.log import AskSent, Wake
+from extrovert.core.log import AskSent, Attempted, Wake
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.declare import Agent
 from extrovert.turns.request import Answer, Place
@@ -30,7 +30,8 @@ class Running:
     flight in an earlier life, and nobody answers them; `answers` what was remembered; `reads` what the latest attempt
     read (watched while it waits), `asked` the places of what it asked, in order; `changes` the names of all that
     changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
+    `positions` of its answers. One that is held until the sources of streams are heard has their names in `silent`.
+    `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
     `suspended` is the attempt itself where agents run unvalidated.
     """
 
@@ -53,6 +54,7 @@ class Running:
         "reads",
         "reruns",
         "retry_at_us",
+        "silent",
         "started_us",
         "suspended",
         "trail",
@@ -86,12 +88,29 @@ class Running:
         self.reruns = 0
         self.failures = 0
         self.retry_at_us: int | None = None
+        self.silent: tuple[str, ...] = ()
         self.suspended: Attempt | None = None
         self.wall_us = 0
 
     @property
     def order(self) -> tuple[Any, ...]:
         return (1, self.agent.name, self.key)
+
+    def attempted(self, body: Attempted, offset: int, at_us: int) -> None:
+        """An attempt has asked, and waits."""
+        self.attempt = body.attempt
+        self.checked_us = at_us
+        self.retry_at_us = None
+        self.silent = tuple(body.silent)
+        self.trail.append(offset)
+        self.changes.update(dict.fromkeys(body.changed))
+        self.positions += body.positions
+        if body.changed and body.asks:
+            self.reruns += 1
+        for place in [place for place in self.calls if place[0] in body.cancelled]:
+            del self.calls[place]
+        for sent in body.asks:
+            self.calls[sent.hash, sent.occurrence] = (sent, at_us)
 
     @property
     def whole_trail(self) -> list[int]:
@@ -100,8 +119,8 @@ class Running:
 
     @property
     def parks(self) -> bool:
-        """Whether it waits for nothing but the clock, events and persons."""
-        return bool(self.calls) and all(sent.kind in WAITS for sent, _ in self.calls.values())
+        """Whether it waits for nothing but the clock, events, persons and sources."""
+        return bool(self.calls or self.silent) and all(sent.kind in WAITS for sent, _ in self.calls.values())
 
     @property
     def held(self) -> bool:

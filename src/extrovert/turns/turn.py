@@ -10,6 +10,11 @@ import msgspec
 from msgspec import Raw
 from typing_extensions import TypeForm
 
+from extrovert.context.freshness import bound_us
+from extrovert.context.index import Index
+from extrovert.context.keyed import Keyed
+from extrovert.context.range_index import RangeIndex
+from extrovert.context.search import Search
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.core.errors import GuardFailed, TurnError
@@ -35,6 +40,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 U = TypeVar("U")
+L = TypeVar("L", bound=Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any])
 
 
 class Turn:
@@ -43,7 +49,8 @@ class Turn:
 
     `events` are the events that woke a turn on a stream, oldest first. `changes` names the reads because of which the
     turn was run again, as `table/key`: a prompt may say what has changed. `old` is what the last ended turn of this key
-    saw, where the agent takes it. `id` names the turn, and later its decision.
+    saw, where the agent takes it. `id` names the turn, and later its decision. `silent` names the streams whose sources
+    have been silent for longer than the agent allows, where it goes on by its fallback.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Turn:
         changes: Sequence[str] = (),
         clock_us: int = 0,
         positions: Sequence[Place] = (),
+        silent: tuple[str, ...] = (),
         old: Any = None,
         known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
@@ -70,11 +78,13 @@ class Turn:
         self.events = events
         self.old = old
         self.changes = tuple(changes)
+        self.silent = silent
         self.instructions = agent.instructions
         self.emitted: list[tuple[Stream[Any], Any, int | None]] = []
         self.intended: list[Intended] = []
         self.conditions: list[Condition] = []
         self.undone: list[str] = []
+        self.fresh_us: dict[str, int] = {}
         self.used: list[Answer] = []
         self.asked: list[Place] = []
         self.latest: Question | None = None
@@ -98,9 +108,9 @@ class Turn:
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
         """
-        agent = self._agent
-        told = agent.instructions if agent.prompted else ""
-        request = Request("ask", agent.model, about, output, instructions=told, parameters=agent.parameters)
+        by = self._agent.stale_fallback if self.silent else self._agent
+        told = self._agent.instructions if by.prompted else ""
+        request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
         return await Asking(self, request)
 
     async def call(
@@ -185,6 +195,17 @@ class Turn:
         A part is what a turn offers to await, or a coroutine that awaits such. What one raises ends all.
         """
         return tuple(await Gathering(self, parts_of(parts)))
+
+    def fresh(self, of: L, within: timedelta) -> L:
+        """`of`, a table, window, view, search or index, whose sources must have been heard within that time.
+
+        As with `fresh_within=` it is looked at before the turn asks anything and when it commits, and `stale=` of its
+        agent says what happens else: `turn.fresh(flights, timedelta(seconds=1))[flight_id]`.
+        """
+        limit_us = bound_us(within)
+        for stream in self._scope.context.origins.of(of):
+            self.fresh_us[stream] = min(self.fresh_us.get(stream, limit_us), limit_us)
+        return of
 
     def now(self) -> datetime:
         """The engine's time, the same until an ask is answered. To act on the time of day, use `before(t)`."""

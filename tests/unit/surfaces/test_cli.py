@@ -23,6 +23,7 @@ COMMANDS = [
     "dead-letters",
     "effects",
     "settle",
+    "freshness",
     "inspect",
     "demo",
 ]
@@ -41,7 +42,8 @@ def test_the_help_of_a_command_has_examples(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tables", "decisions", "explain", "why-not", "backtest", "shadow", "approvals", "dead-letters"]
+    "name",
+    ["tables", "decisions", "explain", "why-not", "backtest", "shadow", "approvals", "dead-letters", "freshness"],
 )
 def test_a_reading_command_says_what_its_json_holds(name: str) -> None:
     told = CliRunner().invoke(app, [name, "--help"]).output
