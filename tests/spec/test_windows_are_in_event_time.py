@@ -340,4 +340,4 @@ def test_a_thousand_keys_keep_flat_memory() -> None:
             sizes.append(sum(one.size for one in held.traces))  # without what others in this process allocate
     tracemalloc.stop()
     assert len(context.tables["per_minute"].rows) == 4_000
-    assert max(sizes[5:]) < 1.05 * max(sizes[2:5])
+    assert max(sizes[5:]) < 1.15 * max(sizes[2:5])

@@ -57,9 +57,8 @@ class Attempt(Record):
 def cancel(attempts: list[Attempt], hashes: list[str]) -> None:
     """Nobody waits any more for what these hashes asked."""
     for number, attempt in enumerate(attempts):
-        if any(ask.hash in hashes for ask in attempt.asked):
-            asked = [ask.but(cancelled=ask.answer is None and ask.hash in hashes) for ask in attempt.asked]
-            attempts[number] = attempt.but(asked=asked)
+        asked = [ask.but(cancelled=True) if ask.answer is None and ask.hash in hashes else ask for ask in attempt.asked]
+        attempts[number] = attempt.but(asked=asked)
 
 
 def admit(attempts: list[Attempt], admitted: Admitted, at: datetime) -> None:

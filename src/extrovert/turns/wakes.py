@@ -202,7 +202,7 @@ class WakeBook:
             if left:
                 self.events[key] = left
             return wake, [pair for pair in waiting if pair[0] in recorded.events]
-        return Wake(wake.on, wake.offset, wake.at_us, [offset for offset, _ in waiting]), waiting
+        return wake.but(events=[offset for offset, _ in waiting]), waiting
 
     def end(self, key: Any, wake: Wake, at_us: int) -> None:
         """The turn of `key` ended, having seen what `wake` tells; the caller then says what the present is."""
