@@ -357,7 +357,7 @@ class Engine:
 
     def _write(self) -> None:
         if not self.clock.virtual:
-            self.writing.start(self._written, hurry=self.snapshots.saving or not self.performing.still)
+            self.writing.start(self._written, hurry=self._awaits_a_write)
         elif len(self.shard.unwritten) > MAX_UNWRITTEN:
             self.writing.flush()
         due = self.shard.fold.end - self._cut_at > self.settings.snapshot_every
@@ -367,9 +367,13 @@ class Engine:
             self.snapshots.go_on(self.writing.durable, self.nudge)
         self.retention.step(self.shard.now_us, None if self.clock.virtual else self.writing.beside, self.nudge)
 
+    @property
+    def _awaits_a_write(self) -> bool:
+        return self.snapshots.saving or self.sending.waits or not self.performing.still
+
     def _written(self) -> None:
         """A write has ended: goes on with the next one, or with what waited for it."""
-        if self.snapshots.saving or self.writing.failure is not None or not self.performing.still:
+        if self._awaits_a_write or self.writing.failure is not None:
             self.nudge()
         else:
             self.writing.start(self._written)

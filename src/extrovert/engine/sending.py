@@ -41,6 +41,11 @@ class Sending:
         self._virtual = virtual
         self._to_be_durable: deque[Admission] = deque()
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call is to leave as soon as something is durable."""
+        return bool(self._to_be_durable)
+
     def step(self) -> None:
         """Cancels what nobody waits for any more, and starts what may be."""
         for turn, place in self.shard.cancelled:
