@@ -103,6 +103,7 @@ async def _paced(lines: list[bytes], data: Path) -> tuple[list[float], float]:
         handed_in.append(time.perf_counter())
         engine.intake.lines("readings", line)
         engine.nudge()
+    await engine.durable()  # it has seen the last one
     while not engine.quiet:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     await engine.durable()
