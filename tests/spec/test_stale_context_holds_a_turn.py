@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from extrovert import App, Arrival, DeclarationError, Lines, Record, Refuse, Stream, Table, Turn, heard_within
+from extrovert import App, Arrival, DeclarationError, Limits, Lines, Record, Refuse, Stream, Table, Turn, heard_within
 from extrovert.connectors.replay import Replay
 from extrovert.core.event import Batch
-from extrovert.core.log import Attempted, Ended, Heard, Passed
+from extrovert.core.log import Admitted, Attempted, Ended, Heard, Passed
 from extrovert.core.time import to_us
 from extrovert.testing.world import START
-from tests.hosts import Host, Rule, replayed, serving, until
+from tests.hosts import Host, Rule, body, replayed, serving, until
 from tests.picture import picture
 from tests.spec.airline import Booking, Flight, Seats
 
@@ -217,6 +217,40 @@ async def test_with_the_fallback_thinking_the_model_is_asked_when_the_source_is_
     await host.send(airline.feed, Flight("F1", delay_minutes=9))
     assert (rule.asked, [answer for _, answer, _ in airline.saw]) == (["delayed 9"], [7])
     assert host.decisions()[0].silent == []
+
+
+async def test_a_fallback_that_is_a_model_is_asked_within_its_own_limits_and_not_within_those_of_the_agents_model(
+    tmp_path: Path,
+) -> None:
+    app = App("airline")
+    flights = app.table(
+        "flights", Flight, key=Flight.flight_id, source=app.stream("flights", Flight, key=Flight.flight_id)
+    )
+    bookings = app.table("bookings", Booking, key=Booking.booking_id)
+    saw: list[str] = []
+
+    @app.policy
+    def rule(about: str) -> str:
+        return "ruled"
+
+    large = app.model("large", rule, max_tokens=10, limits=Limits(calls=1))
+    small = app.model("small", rule, max_tokens=10, limits=Limits(requests_per_minute=1))
+
+    @app.agent(wakes_on=bookings, model=large, fresh_within=timedelta(seconds=5), stale=small)
+    async def place(turn: Turn, booking: Booking) -> None:
+        saw.append(await turn.ask(f"{booking.booking_id} {flights.get(booking.flight_id)}", output=str))
+
+    host = Host(app, tmp_path / "log", {"model:large": Rule("large"), "model:small": Rule("small")})
+    await host.send(flights, Flight("F1"))
+    await host.advance(6)
+    host.hand_in(bookings, Booking("B1", "F1"), Booking("B2", "F1"))
+    await host.advance(1)
+    assert saw == ["small"]
+    assert [turn.key for turn in host.fold.running.values()] == ["B2"]
+    await host.advance(60)
+    assert saw == ["small", "small"]
+    found = [one for entry in host.entries() if isinstance(one := body(entry), Admitted)]
+    assert [(one.model, one.accounts) for one in found] == [("model:small", ["model:small"])] * 2
 
 
 async def test_a_fallback_goes_on_where_it_was_after_a_crash(tmp_path: Path) -> None:
