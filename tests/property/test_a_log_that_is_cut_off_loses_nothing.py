@@ -3,14 +3,15 @@ keeps it whole, over restarts too, and tells the same of any moment in the span.
 
 from __future__ import annotations
 
-from hypothesis import assume, event, given, settings
+import pytest
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from extrovert.core.errors import DeclarationError
 from extrovert.engine.recovery import as_of
 from tests.picture import picture
 from tests.property.lives import Life
-from tests.property.programs import Act, Plan, Program, plans
+from tests.property.programs import BEGIN_US, Act, Plan, Program, plans
 from tests.property.test_replay_equals_live import recovered
 
 
@@ -46,18 +47,19 @@ def test_an_engine_lives_on_alike(plan: Plan, kept_us: int, pauses: list[tuple[f
 
 
 @settings(max_examples=60, deadline=None)
-@given(_plans, _spans)
-def test_the_state_as_of_any_moment_that_is_kept_is_that_of_then(plan: Plan, kept_us: int) -> None:
+@given(_plans, st.sampled_from([50_000, 100_000, 400_000]), st.floats(0, 1, exclude_max=True))
+def test_the_state_as_of_any_moment_that_is_kept_is_that_of_then(plan: Plan, kept_us: int, share: float) -> None:
     short, whole = Life(plan, kept_us=kept_us), Life(plan)
-    for life in (short, whole):
-        life.run()
-    assume(short.store.begins() > 1)
-    event("of moments that are kept" if short.store.bases()[0].offset < whole.store.end() else "of none")
-    entries = [entry for entry in whole.store.entries() if entry.offset >= short.store.begins()]
-    for entry in entries[:: max(1, len(entries) // 12)]:
-        try:
+    whole.run()
+    moments = [entry.at_us for entry in whole.store.entries()]
+    short.run((moments[int(share * len(moments))] - BEGIN_US) / 1e6)
+    bases, told = short.store.bases(), 0
+    for entry in short.store.entries():
+        if bases and entry.offset >= bases[0].offset:
+            told += 1
             then = as_of(short.declared, short.store, entry.offset)
-        except DeclarationError:
-            assert entry.offset < short.store.bases()[0].offset
-            continue
-        assert picture(then) == picture(as_of(whole.declared, whole.store, entry.offset))
+            assert picture(then) == picture(as_of(whole.declared, whole.store, entry.offset))
+        elif short.store.begins() > 1:
+            with pytest.raises(DeclarationError, match="is kept from offset"):
+                as_of(short.declared, short.store, entry.offset)
+    event(f"cut off: {short.store.begins() > 1}, moments told: {'some' if told > 1 else 'one' if told else 'none'}")

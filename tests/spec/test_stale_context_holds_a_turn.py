@@ -227,28 +227,28 @@ async def test_a_fallback_that_is_a_model_is_asked_within_its_own_limits_and_not
         "flights", Flight, key=Flight.flight_id, source=app.stream("flights", Flight, key=Flight.flight_id)
     )
     bookings = app.table("bookings", Booking, key=Booking.booking_id)
-    saw: list[str] = []
+    saw: list[int] = []
 
     @app.policy
-    def rule(about: str) -> str:
-        return "ruled"
+    def rule(about: str) -> int:
+        return 0
 
     large = app.model("large", rule, max_tokens=10, limits=Limits(calls=1))
     small = app.model("small", rule, max_tokens=10, limits=Limits(requests_per_minute=1))
 
     @app.agent(wakes_on=bookings, model=large, fresh_within=timedelta(seconds=5), stale=small)
     async def place(turn: Turn, booking: Booking) -> None:
-        saw.append(await turn.ask(f"{booking.booking_id} {flights.get(booking.flight_id)}", output=str))
+        saw.append(await turn.ask(f"{booking.booking_id} {flights.get(booking.flight_id)}", output=int))
 
-    host = Host(app, tmp_path / "log", {"model:large": Rule("large"), "model:small": Rule("small")})
+    host = Host(app, tmp_path / "log", {"model:large": Rule(1), "model:small": Rule(2)})
     await host.send(flights, Flight("F1"))
     await host.advance(6)
     host.hand_in(bookings, Booking("B1", "F1"), Booking("B2", "F1"))
     await host.advance(1)
-    assert saw == ["small"]
+    assert saw == [2]
     assert [turn.key for turn in host.fold.running.values()] == ["B2"]
     await host.advance(60)
-    assert saw == ["small", "small"]
+    assert saw == [2, 2]
     found = [one for entry in host.entries() if isinstance(one := body(entry), Admitted)]
     assert [(one.model, one.accounts) for one in found] == [("model:small", ["model:small"])] * 2
 
