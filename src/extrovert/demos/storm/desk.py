@@ -23,7 +23,7 @@ MINUTE_US = span_us(timedelta(minutes=1))
 class Deskful(Engine):
     """An engine with persons who answer what turns ask them: as a function of the question, and after a while.
 
-    They look at what they are asked once a minute: hundreds of questions wait, and there are hundreds of instants in it.
+    They look at what they are asked once a minute: hundreds of questions wait, and a minute has hundreds of instants.
     """
 
     def __init__(self, *given: Any, **options: Any) -> None:
