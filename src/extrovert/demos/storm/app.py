@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import islice
 
-from extrovert import App, DecisionInvalidated, Refuse, Thinking, Turn, before
+from extrovert import App, DecisionInvalidated, Limits, Price, Refuse, Thinking, Turn, before
 from extrovert.demos.storm.network import bank, network
 from extrovert.demos.storm.records import (
     Arrived,
@@ -47,6 +47,7 @@ FLEXIBLE = 1
 FARE_CENTS = 38_900
 PREFERENCE_IS_WORTH = timedelta(minutes=30)
 HEARD_WITHIN = timedelta(minutes=30)
+BUDGET_USD = "10.00"
 
 app = App("storm")
 
@@ -240,6 +241,22 @@ def wording(news: News) -> Words:
     return Words(f"{news.name}: {text}")
 
 
+@app.policy
+def form(news: News) -> Words:
+    """Says the same in a form's words, which cost nothing."""
+    leaves = "" if news.departs_at is None else f", {news.departs_at:%H:%M} UTC"
+    return Words(f"{news.name}: {news.kind.upper()}. {news.flight_id} {news.destination}{leaves}.")
+
+
+writer = app.model(
+    "writer",
+    wording,
+    price=Price(input="0", output="0", request="0.002"),
+    limits=Limits(usd_per_hour=BUDGET_USD, over="fallback"),
+    fallback=form,
+)
+
+
 @app.effect(idempotent=True)
 async def send_message(
     customer_id: str, booking_id: str, words: Words, news: News, *, idempotency_key: str = ""
@@ -340,7 +357,7 @@ async def usher(turn: Turn, opening: Opening) -> None:
             turn.put(bookings, booking.but(status="called" if booking.status == "waiting" else "recalled"))
 
 
-@app.agent(wakes_on=outcomes, model=wording, concurrency=64)
+@app.agent(wakes_on=outcomes, model=writer, concurrency=64)
 async def tell(turn: Turn, outcome: Outcome) -> None:
     """You tell passengers what was decided for them, in one or two plain sentences."""
     booking = bookings.get(outcome.booking_id)

@@ -22,6 +22,7 @@ __all__ = ["RunFailed", "run", "run_all"]
 AUDITOR = files("extrovert.demos.storm") / "auditor.py"
 REFUNDS = files("extrovert.demos.storm") / "refund_auditor.py"
 CORRECTIONS = files("extrovert.demos.storm") / "correction_auditor.py"
+BUDGET = files("extrovert.demos.storm") / "budget_auditor.py"
 Watch = Callable[[str, Progress], None]
 
 
@@ -42,15 +43,17 @@ async def run(name: str, spec: Spec, watch: Watch, *, http: bool = False) -> tup
         if code != -signal.SIGKILL or spec.crash_every is None:
             raise RunFailed(f"The engine of run `{name}` ended with exit code {code}; its log is in {spec.data}.")
         kills += 1
-    summary, audit, refunds, corrections = await asyncio.gather(
+    summary, *audits = await asyncio.gather(
         _output("-m", "extrovert.demos.storm.summary", spec.data),
         _output("-I", str(AUDITOR), spec.data, "--json"),
         _output("-I", str(REFUNDS), spec.data),
         _output("-I", str(CORRECTIONS), spec.data),
+        _output("-I", str(BUDGET), spec.data),
     )
     found = msgspec.json.decode(summary, type=Summary)
-    counts = msgspec.json.decode(audit) | msgspec.json.decode(refunds) | msgspec.json.decode(corrections)
+    counts = dict(count for audit in audits for count in msgspec.json.decode(audit).items())
     found.refunds, found.invalidated = counts["refunds"], counts["invalidated"]
+    found.written, found.by_form, found.spent_usd = counts["written"], counts["by_form"], counts["spent_usd"]
     found.late_events, found.corrected_events = counts["late_events"], counts["corrected_events"]
     counts["stale_decisions"] += counts["stale_as_of"]
     found.audit = msgspec.convert(counts, type=Audit)

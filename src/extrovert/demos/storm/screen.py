@@ -24,6 +24,7 @@ AUDIT = {
     "wrong_refunds": "refunds not owed, not agreed to, or not paid once",
     "corrections_missed": "corrections missed",
     "left_behind": "left on the wrong flight by what was heard late",
+    "overspent": "asks beyond the budget of an hour",
 }
 
 
@@ -84,6 +85,8 @@ def comparison(runs: Mapping[str, Summary]) -> Table:
         ("passengers rebooked", [f"{one.rebooked:,}" for one in runs.values()]),
         ("passengers without a seat at the end", [f"{one.stranded:,}" for one in runs.values()]),
         ("refunds that the desk agreed to", [f"{one.refunds:,}" for one in runs.values()]),
+        ("messages by the writer / by form", [f"{one.written:,} / {one.by_form:,}" for one in runs.values()]),
+        ("the most that an hour took, $", [f"{one.spent_usd:,.2f}" for one in runs.values()]),
         ("events late / corrected", [f"{one.late_events:,} / {one.corrected_events:,}" for one in runs.values()]),
         ("decisions that these invalidated", [f"{one.invalidated:,}" for one in runs.values()]),
         ("event to context, ms (p50 / p99)", [_pair(one.event_to_context_ms) for one in runs.values()]),

@@ -37,6 +37,7 @@ class Audit(msgspec.Struct):
     wrong_refunds: int
     corrections_missed: int
     left_behind: int
+    overspent: int
 
 
 class Summary(msgspec.Struct):
@@ -58,6 +59,9 @@ class Summary(msgspec.Struct):
     context_age_ms: Spread
     wall_s: float
     refunds: int = 0
+    written: int = 0
+    by_form: int = 0
+    spent_usd: float = 0
     late_events: int = 0
     corrected_events: int = 0
     invalidated: int = 0

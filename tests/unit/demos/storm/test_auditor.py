@@ -113,12 +113,13 @@ def thoughtful(seed: int) -> dict[str, Any]:
     """The app's policies, which think for exactly a second."""
     second = Thinking(timedelta(seconds=1), sigma=0)
     policies: tuple[Policy[Any], ...] = (storm.earliest, storm.wording)
-    return {
+    found = {
         f"policy:{one.name}": PolicyModel(
             Policy(one.name, one.function, facts=one.facts, sees_refusals=False, thinks=second), seed
         )
         for one in policies
     }
+    return found | {"model:writer": found["policy:wording"], "policy:form": PolicyModel(storm.form, seed)}
 
 
 async def run(directory: Path, settings: Settings) -> None:
@@ -584,7 +585,7 @@ def test_it_prints_one_json_object(a_run: Path) -> None:
     done = program(str(a_run), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == dict.fromkeys(auditor.ROWS, 0)
-    others = ["wrong_refunds", "corrections_missed", "left_behind"]
+    others = ["wrong_refunds", "corrections_missed", "left_behind", "overspent"]
     assert [*json.loads(done.stdout), *others] == list(Audit.__struct_fields__)
 
 
