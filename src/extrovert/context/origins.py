@@ -46,18 +46,17 @@ class Origins:
     def of_reads(self, reads: ReadSet) -> set[str]:
         """Those of all that was read."""
         found: set[str] = set()
-        known, latest = self._known, None
-        for of, selector in reads:
-            if of is latest:
-                continue
-            origins = known.get(of)
-            if origins is not None:
-                latest = of
-            elif self._alike(of):
-                origins = known[of] = self._of(of, selector)
+        apart: set[Readable] = set()
+        for of in {of for of, _ in reads}:
+            origins = self._known.get(of)
+            if origins is None and self._alike(of):
+                origins = self._known[of] = self._of(of, None)
+            if origins is None:
+                apart.add(of)
             else:
-                origins = self._of(of, selector)
-            found |= origins
+                found |= origins
+        if apart:
+            found.update(*(self._of(of, selector) for of, selector in reads if of in apart))
         return found
 
     def _alike(self, of: Readable) -> bool:
@@ -141,7 +140,7 @@ class Origins:
         found = self._of(over, key)
         node = view.nodes.get(key)
         if node is not None and node.reads:
-            found |= _all(self._of(of, at) for of, at in node.reads if of is not view)
+            found |= self.of_reads(node.reads)
         return found
 
 

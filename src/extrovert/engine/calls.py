@@ -51,17 +51,15 @@ class Calls:
 
     def timed(self, call: Call) -> bool:
         """Whether `call` is answered in engine time, and not by real work."""
-        return self.due_us(call) is not None
+        return call.error is not None or self._timed(call) is not None
 
     def due_us(self, call: Call) -> int | None:
         """The engine time at which `call` is answered, or None where that takes real work."""
         begun_us = call.at_us if call.begun_us is None else call.begun_us
         if call.error is not None:
             return begun_us
-        answerer = None if call.request.kind == "call" else self._answerer(call)
-        if answerer is None or not hasattr(answerer, "takes_us"):
-            return None
-        return begun_us + answerer.takes_us(call.agent, call.key, *call.place)  # pyright: ignore
+        answerer = self._timed(call)
+        return None if answerer is None else begun_us + answerer.takes_us(call.agent, call.key, *call.place)
 
     def answer(self, call: Call) -> Reply | Exception:
         """The answer of a timed answerer; what it raises is the call's error."""
@@ -115,6 +113,11 @@ class Calls:
             return Reply(msgspec.Raw(canonical(result)))
         answer: msgspec.Raw | Reply = await self._answerer(call)(request)  # pyright: ignore
         return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore
+
+    def _timed(self, call: Call) -> TimedAnswerer | None:
+        """Who answers `call` in engine time; None where that takes real work."""
+        answerer = None if call.request.kind == "call" else self._answerer(call)
+        return answerer if hasattr(answerer, "takes_us") else None  # pyright: ignore[reportReturnType]
 
     def _answerer(self, call: Call) -> Answerer:
         model = call.to or call.request.model

@@ -46,6 +46,7 @@ class Feeding:
 
     def __init__(self, sources: Sequence[TimedSource], positions: Mapping[str, Position]) -> None:
         self._open = [_Open(source, positions.get(source.name, 0)) for source in sources]
+        self._by_name = {one.source.name: one for one in self._open}
 
     def next_us(self) -> int | None:
         """When the next arrival is due."""
@@ -63,6 +64,11 @@ class Feeding:
     def heard(self, now_us: int) -> dict[str, int]:
         """When each timed source was last heard."""
         return {one.source.name: one.source.heard_us(now_us) for one in self._open}
+
+    def heard_from(self, source: str, now_us: int) -> int | None:
+        """When the timed source of this name was last heard; None where there is none."""
+        one = self._by_name.get(source)
+        return None if one is None else one.source.heard_us(now_us)
 
     def next_beat_us(self, names: Container[str], now_us: int) -> int | None:
         """When one of the sources of these names, that says so at intervals, says next that it is there."""

@@ -30,14 +30,13 @@ class Hearing:
 
     def heard_us(self, stream: str, at_us: int) -> int | None:
         """When the source of a stream was last heard, as far as that was known at `at_us`; None where it was not."""
-        source, beats = self._freshness.state(stream).source, self._beats.get(stream)
-        if not source and beats is None and stream not in self._inflow.streams:
-            return None
-        told = (
-            beats and beats.before_us(at_us),
-            self._inflow.heard_on(stream, at_us),
-            self._feeding.heard(at_us).get(source),
-        )
+        told: list[int | None] = []
+        if source := self._freshness.state(stream).source:
+            told.append(self._feeding.heard_from(source, at_us))
+        if beats := self._beats.get(stream):
+            told.append(beats.before_us(at_us))
+        if stream in self._inflow.streams:
+            told.append(self._inflow.heard_on(stream, at_us))
         return max((heard_us for heard_us in told if heard_us is not None and heard_us <= at_us), default=None)
 
     def step(self, now_us: int) -> None:

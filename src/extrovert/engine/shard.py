@@ -142,10 +142,12 @@ class Shard:
         out."""
         found: dict[str, int | None] = {}
         for stream in sorted(streams):
-            state, told_us = self.fold.context.freshness.state(stream), self.options.hears(stream, now_us)
-            if state.ages or told_us is not None:
-                heard_us = max(state.heard_us or 0, told_us or 0)
-                found[stream] = max(0, now_us - heard_us) if heard_us else None
+            state, heard_us = self.fold.context.freshness.state(stream), self.options.hears(stream, now_us)
+            if heard_us is None and not state.ages:
+                continue
+            if heard_us is None or (state.heard_us is not None and state.heard_us > heard_us):
+                heard_us = state.heard_us
+            found[stream] = None if heard_us is None else max(0, now_us - heard_us)
         return found
 
     def resume(self, now_us: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from inspect import cleandoc
 from math import ceil, exp, log
 from statistics import NormalDist
@@ -71,8 +72,13 @@ class Price(Record):
 
     def nano_usd(self, input_tokens: int, output_tokens: int) -> int:
         """The price of one request in billionths of a dollar, rounded up."""
-        tokens = input_tokens * Decimal(self.input) + output_tokens * Decimal(self.output)
-        return ceil(tokens * 1000 + Decimal(self.request) * 1_000_000_000)
+        return _nano_usd(self, input_tokens, output_tokens)
+
+
+@lru_cache(1_000)
+def _nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
+    tokens = input_tokens * Decimal(price.input) + output_tokens * Decimal(price.output)
+    return ceil(tokens * 1000 + Decimal(price.request) * 1_000_000_000)
 
 
 class Model:

@@ -18,6 +18,7 @@ from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable
 from extrovert.context.selectors import back_of
 from extrovert.context.table import TableState
+from extrovert.context.view import ViewState
 from extrovert.core.ids import canonical
 from extrovert.core.log import ReadNote
 from extrovert.core.record import Record
@@ -54,7 +55,8 @@ def past_reads(context: LiveContext, read: Iterable[ReadNote], leads: Container[
     """
     finder = _Finder(context, leads)
     for note in read:
-        finder.follow(note, note.of if note.at is None else f"{note.of}/{_shown(note.at)}")
+        if note.of in leads:
+            finder.follow(note, note.of if note.at is None else f"{note.of}/{_shown(note.at)}")
     return list(finder.found.values())
 
 
@@ -66,6 +68,7 @@ class _Finder:
         self.leads = leads
         self.found: dict[tuple[Any, ...], PastRead] = {}
         self._followed: set[tuple[str, Any]] = set()
+        self._in_time: dict[ViewState, bool] = {}
 
     def follow(self, note: ReadNote, through: str) -> None:
         context, of, at = self.context, note.of, note.at
@@ -95,7 +98,7 @@ class _Finder:
     def _follow_view(self, name: str, key: Any, through: str) -> None:
         view = self.context.views.get(name)
         node = None if view is None else view.nodes.get(key)
-        if view is None or node is None or (name, key) in self._followed:
+        if view is None or node is None or (name, key) in self._followed or not self._hangs(view):
             return
         self._followed.add((name, key))
         self._add(view.table, "row", view.table.name, key, through)
@@ -104,6 +107,29 @@ class _Finder:
         reads = {place: token for place, token in node.reads.items() if place[0].name in self.leads}
         for note in notes(reads):
             self.follow(note, through)
+
+    def _hangs(self, view: ViewState) -> bool:
+        """Whether any of the view's values hangs on a table in time."""
+        found = self._in_time.get(view)
+        if found is None:
+            found = self._in_time[view] = any(
+                one.table.history is not None
+                or any(of.name in self.leads for of in one.follows if not isinstance(of, ViewState))
+                for one in self._views_behind(view)
+            )
+        return found
+
+    def _views_behind(self, view: ViewState) -> Iterable[ViewState]:
+        """A view, those that it is over, and those that any of their values hangs on."""
+        found, more = {view: None}, [view]
+        while more:
+            one = more.pop()
+            over = [self.context.views[one.declared.over]] if one.declared.over_view else []
+            for of in (*over, *one.follows):
+                if isinstance(of, ViewState) and of not in found:
+                    found[of] = None
+                    more.append(of)
+        return found
 
     def _add(
         self, table: TableState | None, kind: str, of: str, at: Any, through: str, moment_us: int | None = None
