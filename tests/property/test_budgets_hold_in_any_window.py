@@ -77,8 +77,9 @@ class Run:
                 self.pass_until(min(end.at_us for end in self._ends))
                 continue
             assert hold.until_us > self._now_us
-            self.pass_until(min([hold.until_us - 1, *(end.at_us for end in self._ends if end.at_us < hold.until_us)]))
-            assert self.hold(arrival) is not None or self._now_us < hold.until_us - 1
+            ends = [end.at_us for end in self._ends if end.at_us < hold.until_us]
+            self.pass_until(min([hold.until_us - 1, *ends]))
+            assert self.hold(arrival) is not None or self._now_us in ends
             self.pass_until(hold.until_us if not self._ends else min(hold.until_us, *(e.at_us for e in self._ends)))
             if self._now_us == hold.until_us:
                 again = self.hold(arrival)
