@@ -17,8 +17,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .NOTPARALLEL:
 .PHONY: demo test sim check bench bench-peers bench-trust clean help
 
-demo: .venv/.demo  ## Run the storm, with and without live context, and compare
-	$(BIN)/extrovert demo storm --compare $(ARGS)
+demo: .venv/.demo  ## Run the storm's second day, with and without live context, and compare (ARGS="--days 2" for both)
+	$(BIN)/extrovert demo storm --compare $(if $(ARGS),$(ARGS),--date 2013-02-09 --days 1)
 
 test: .venv/.test  ## Run the tests, without the slow ones (ARGS="-k effect -n 0")
 	$(BIN)/python -m pytest tests -m "not slow" -n $(JOBS) $(ARGS)

@@ -1,8 +1,8 @@
 """The budget of the storm: where the hour's money is spent, passengers are told by a form; and the auditor sees what is
 wrong with that.
 
-Eight messages are asked for in the small storm, of which Ina does not wait for hers where the writer thinks about it. An
-hour pays for two here.
+Eight messages are asked for in the small storm, of which Ina does not wait for hers where the writer thinks about it.
+An hour pays for two here.
 """
 
 from __future__ import annotations
