@@ -89,7 +89,7 @@ def fail(shard: Shard, turn: Running, cause: str, error: Exception) -> None:
         wake=None if turn.trail else turn.wake,
     )
     turn.watch({})
-    turn.suspended = None
+    turn.let_go()
     shard.log(body, lambda offset: shard.fold.failed(body, offset, shard.now_us))
 
 

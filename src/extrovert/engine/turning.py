@@ -104,7 +104,7 @@ class Turning:
         self.remember(turn, place, answer, usage)
         if place[0] == HOLD:
             self._released(turn, msgspec.json.decode(answer, type=Approval))
-        elif turn.suspended is not None:
+        elif turn.suspended is not None and (not self._validates(turn) or current(turn.reads)):
             self._resume(turn, turn.suspended)
         elif not (turn.positions and turn.calls):  # a guarded turn waits for all that was in flight
             self._attempt(turn, "answered")
@@ -214,6 +214,7 @@ class Turning:
 
     def _attempt(self, turn: Running, why: str) -> None:
         """Runs a fresh attempt over the present context, and does what follows from how it ended."""
+        turn.let_go()
         wall = self.options.wall_us
         started = wall()
         stale = self._holding.changed(turn) if turn.reads else []
@@ -265,10 +266,17 @@ class Turning:
         return scope_of(self.fold, turn, self._copy(), looks=self.options.validate)
 
     def _resume(self, turn: Running, attempt: Attempt) -> None:
+        """Goes on where an attempt waits: where it is validated, that is as if it had been run from its start."""
         started = self.options.wall_us()
+        turn.suspended = None
         attempt.scope.copy = self._copy()
         attempt.resume()
+        if attempt.turn.may_differ and self._validates(turn):
+            attempt.drop()
+            self._attempt(turn, "answered")
+            return
         turn.attempt += 1
+        turn.checked_us = self.shard.now_us
         self._follow(turn, attempt, "answered", [], started)
 
     def _validates(self, turn: Running) -> bool:
@@ -277,9 +285,9 @@ class Turning:
         return self.options.validate and not turn.agent.shadow
 
     def _park(self, turn: Running, attempt: Attempt) -> None:
-        if self._validates(turn):
+        """Keeps an attempt that waits for answers, to go on there. One that may wait for days is run anew then."""
+        if self._validates(turn) and (turn.parks or turn.positions or attempt.turn.may_differ):
             attempt.drop()
-            turn.suspended = None
         else:
             turn.suspended = attempt
 
@@ -357,6 +365,7 @@ class Turning:
         shard.log(body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
         shard.cancelled.extend((turn.id, place) for place in gone)
         turn.watch({})
+        turn.let_go()
         self.stale.pop(turn, None)
         if not turn.calls:
             self._attempt(turn, "answered")

@@ -59,6 +59,7 @@ class Gathering:
         self.parts = parts
 
     def __await__(self) -> Generator[tuple[Question, ...], None, list[Any]]:
+        self.turn.gathers = True
         results: list[Any] = [None] * len(self.parts)
         waiting: dict[int, tuple[Question, ...] | None] = dict.fromkeys(range(len(self.parts)))
         try:

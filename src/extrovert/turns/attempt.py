@@ -1,7 +1,7 @@
 """One attempt: an agent function run from its start over the present context, with the answers that are there.
 
-It ends where all that it waits for is unanswered, or at its end, or with an error. It is synchronous and touches
-nothing outside its scope, so it can be run again at any moment.
+It waits where all that it asks is unanswered; else it is at its end, or has an error. It is synchronous and touches
+nothing outside its scope, so it can be run again at any moment, and goes on where nothing that it read has changed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ class Attempt:
             swap(outer)
 
     def resume(self) -> None:
-        """Goes on where it waits, whatever has changed since: for agents that are run without validation."""
+        """Goes on where it waits, whatever has changed since: whoever calls this knows that nothing has, or does not
+        care."""
         self.questions = ()
         self.run()
 

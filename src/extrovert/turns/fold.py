@@ -383,7 +383,7 @@ class Fold:
     def _close(self, turn: Running, wake: Wake, offset: int, at_us: int) -> None:
         if turn.reads:
             turn.watch({})
-        turn.suspended = None  # it knows the turn, and would keep both alive
+        turn.let_go()  # it knows the turn, and would keep both alive
         del self.running[turn.id]
         self.parked.pop(turn.id, None)
         self.mail.forget(turn)

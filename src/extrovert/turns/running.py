@@ -32,7 +32,7 @@ class Running:
     changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
     `positions` of its answers. One that is held until the sources of streams are heard has their names in `silent`.
     `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
-    `suspended` is the attempt itself where agents run unvalidated.
+    `suspended` is the attempt itself, which waits, and goes on where it stands if nothing that it read has changed.
     """
 
     __slots__ = (
@@ -127,11 +127,17 @@ class Running:
         """Whether it waits for a person to say if it may go on."""
         return any(place[0] == HOLD for place in self.calls)
 
+    def let_go(self) -> None:
+        """The attempt that waits will not go on."""
+        attempt, self.suspended = self.suspended, None
+        if attempt is not None:
+            attempt.drop()
+
     def watch(self, reads: ReadSet) -> None:
-        """Wants to be told when one of `reads` changes, and of nothing else."""
+        """Wants to be told when one of `reads` changes, and of nothing else; an attempt that goes on may read more."""
         if reads.keys() != self.reads.keys():
             for of, selector in self.reads:
                 of.unwatch(selector, self)
             for of, selector in reads:
                 of.watch(selector, self)
-        self.reads = reads
+        self.reads = dict(reads)

@@ -94,6 +94,8 @@ class Turn:
         self._now_us = started_us
         self._seed = seed
         self._draws = 0
+        self._aged = False
+        self.gathers = False
         self._answers = answers
         self._clock_us = clock_us
         self._positions = positions
@@ -328,6 +330,12 @@ class Turn:
 
     # ---- used by the engine
 
+    @property
+    def may_differ(self) -> bool:
+        """Whether an attempt from its start may come out otherwise though nothing that it read has changed: by the age
+        of a source or an answer, or by the order in which several answers came."""
+        return self._aged or self.gathers or bool(self.fresh_us or self.silent) or self._agent.fresh_us is not None
+
     def question(self, request: Request) -> Question:
         """The request as it is to be sent (with refusals), and its places."""
         base = self._next_place(request)
@@ -372,6 +380,7 @@ class Turn:
         """The hash of a request, and which occurrence in this attempt it is; answers that are too old are passed by."""
         occurrence = self._occurrences.get(request.hash, 0)
         if request.max_age_us is not None:
+            self._aged = True
             oldest_us = self._clock_us - request.max_age_us
             while (answer := self._answers.get((request.hash, occurrence))) is not None and answer.at_us < oldest_us:
                 occurrence += 1
