@@ -179,7 +179,7 @@ class App(Declarations):
             policy = Policy(
                 name,
                 function,
-                facts=facts if isinstance(facts, type) else None,
+                facts=facts if isinstance(facts, type) and facts is not Any else None,  # Any is a class since 3.11
                 sees_refusals=len(parameters) == 2,
                 thinks=thinks,
             )

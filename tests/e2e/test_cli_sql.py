@@ -65,7 +65,7 @@ def test_errors_are_told_without_a_traceback(home: Home) -> None:
     done = home("sql", "from fligths")
     assert done.code == 2
     there = "Error: There is no table or view `fligths`. This app has: bookings, flights, gates, stranded. "
-    assert done.err.startswith(there + "The ledger has: ledger_asks, ledger_attempts, ")
+    assert done.err.startswith(there + "The ledger has: ledger_admissions, ledger_asks, ")
     done = home("sql", "delete from flights")
     assert (done.code, done.err) == (
         2,

@@ -92,6 +92,12 @@ class Limiting:
         """Whether the call has limits."""
         return call.request.kind == "ask" and bool(self._chains[call.agent, call.request.model][0].limits)
 
+    def waits(self, turn: Running) -> bool:
+        """Whether the turn has asked what is not sent yet, since there is no room for it."""
+        asks = [(place, sent.model) for place, (sent, _) in turn.calls.items() if sent.kind == "ask"]
+        chains = [(place, self._chains.get((turn.agent.name, model))) for place, model in asks]
+        return any(chain and chain[0].limits and not self.spending.in_flight(turn.id, place) for place, chain in chains)
+
     def add(self, call: Call) -> Call | None:
         """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing had been.
 

@@ -193,7 +193,7 @@ class Engine:
     @property
     def quiet(self) -> bool:
         """Whether nothing is under way: no turn (but those that wait for the clock, an event or a person), no call, no
-        effect."""
+        effect. What was handed in since the last instant is not under way yet: `durable` waits for that."""
         fold = self.shard.fold
         busy = len(fold.running) > len(fold.parked) or self.calls.outstanding or self._effects or self._ready
         busy = busy or self.turning.busy or self.embedding.busy

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from extrovert.core.log import (
+    Admitted,
     Answered,
     Attempted,
     Body,
@@ -22,12 +23,14 @@ from extrovert.core.log import (
     Entry,
     Failed,
     Retried,
+    Unanswered,
 )
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.queries.arrow import Gathered
 from extrovert.queries.columns import columns_of
 from extrovert.queries.ledger_rows import (
+    LedgerAdmission,
     LedgerAsk,
     LedgerAttempt,
     LedgerDecision,
@@ -37,9 +40,11 @@ from extrovert.queries.ledger_rows import (
     LedgerLetter,
     LedgerRead,
     LedgerWrite,
+    admission_of,
     answered,
     ask_of,
     attempt_of,
+    charged,
     decided,
     effect_of,
     ended,
@@ -52,11 +57,15 @@ from extrovert.turns.outbox import ENDS, UNDO
 
 __all__ = ["LEDGER", "gathered", "with_ledger"]
 
-KINDS = ("attempted", "answered", "decided", "ended", "failed", "effects", "dead", "retried")
+KINDS = (
+    *("attempted", "admitted", "answered", "unanswered", "decided", "ended", "failed"),
+    *("effects", "dead", "retried"),
+)
 """The kinds of entries that the ledger is made of."""
 
 _body = msgspec.json.Decoder(Body)
 _RECORDS: dict[str, type[Record]] = {
+    "ledger_admissions": LedgerAdmission,
     "ledger_asks": LedgerAsk,
     "ledger_attempts": LedgerAttempt,
     "ledger_dead_letters": LedgerLetter,
@@ -100,6 +109,7 @@ class _Told:
     def __init__(self, wanted: frozenset[str]) -> None:
         self.wanted = wanted
         self.asks: dict[str, dict[tuple[str, int], LedgerAsk]] = {}
+        self.admissions: dict[str, dict[tuple[str, int], LedgerAdmission]] = {}
         self.effects: dict[str, LedgerEffect] = {}
         self.letters: dict[int, LedgerLetter] = {}
 
@@ -122,8 +132,12 @@ class _Told:
             case Failed():
                 yield failed(body, entry)
                 yield from self._over(body.turn, "failed", at)
+            case Admitted():
+                yield from self._admitted(body, entry)
             case Answered():
                 yield from self._answered(body, at)
+            case Unanswered():
+                yield from self._charged(body, at)
             case Decided():
                 yield from decided(body, entry)
                 yield from self._over(body.turn, "dropped", at)
@@ -142,6 +156,9 @@ class _Told:
         under_way = self.asks.setdefault(body.turn, {})
         for place in [place for place in under_way if place[0] in body.cancelled]:
             yield under_way.pop(place).but(state="cancelled", ended_at=at)
+        admitted = self.admissions.get(body.turn, {})
+        for place in [place for place in admitted if place[0] in body.cancelled]:
+            yield admitted.pop(place).but(state="cancelled", ended_at=at)
         for sent in body.asks:
             under_way[sent.hash, sent.occurrence] = ask_of(body.turn, sent, at)
 
@@ -149,6 +166,23 @@ class _Told:
         ask = self.asks.get(body.turn, {}).pop((body.hash, body.occurrence), None)
         if ask is not None:
             yield answered(ask, body, at)
+        yield from self._charged(body, at)
+
+    def _admitted(self, body: Admitted, entry: Entry) -> Iterator[Record]:
+        place, asks = (body.hash, body.occurrence), self.asks.get(body.turn, {})
+        admissions, ask = self.admissions.setdefault(body.turn, {}), asks.get(place)
+        if place in admissions:
+            yield admissions[place].but(state="lost", ended_at=from_us(entry.at_us))
+        admissions[place] = admission_of(body, ask, entry)
+        if ask is not None:
+            to = "" if body.model == ask.model else body.model
+            at = from_us(entry.at_us)
+            asks[place] = ask.but(admitted_at=at, waited_for=body.waited_for, fallback=to, fallback_why=body.why)
+
+    def _charged(self, body: Answered | Unanswered, at: datetime) -> Iterator[Record]:
+        admission = self.admissions.get(body.turn, {}).pop((body.hash, body.occurrence), None)
+        if admission is not None:
+            yield charged(admission, body, at)
 
     def _buried(self, body: Dead | Retried, entry: Entry) -> None:
         if isinstance(body, Dead):
@@ -159,6 +193,8 @@ class _Told:
     def _over(self, turn: str, state: str, at: datetime) -> Iterator[Record]:
         for ask in self.asks.pop(turn, {}).values():
             yield ask.but(state=state, ended_at=at)
+        for admission in self.admissions.pop(turn, {}).values():
+            yield admission.but(state=state, ended_at=at)
 
     def _intended(self, body: Decided, at: datetime) -> None:
         for intent in body.effects:
@@ -181,6 +217,8 @@ class _Told:
     def _left(self) -> Iterator[Record]:
         for asks in self.asks.values():
             yield from asks.values()
+        for admissions in self.admissions.values():
+            yield from admissions.values()
         yield from self.effects.values()
         yield from self.letters.values()
 

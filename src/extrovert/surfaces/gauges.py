@@ -102,7 +102,8 @@ class OperatorGauge(Record):
 
 class AgentGauge(Record):
     """An agent: keys that are due (and since when the oldest), turns that run, of these those that wait for an answer
-    or to be tried again, and keys that rest."""
+    or to be tried again, and keys that rest. Turns that are `held` wait until sources are heard; of those that ask,
+    `limited` have asked what waits for a limit."""
 
     agent: str
     on: str
@@ -111,6 +112,8 @@ class AgentGauge(Record):
     asking: int
     retrying: int
     resting: int
+    held: int
+    limited: int
     due_since: datetime | None = None
 
 

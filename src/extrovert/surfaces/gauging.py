@@ -145,6 +145,8 @@ def _agent(engine: Engine, book: WakeBook) -> AgentGauge:
         asking=sum(bool(turn.calls) for turn in turns),
         retrying=sum(turn.retry_at_us is not None for turn in turns),
         resting=sum(until_us > now_us for until_us in book.resting.values()),
+        held=sum(bool(turn.silent) for turn in turns),
+        limited=sum(engine.limiting.waits(turn) for turn in turns),
         due_since=None if oldest is None else from_us(oldest.at_us),
     )
 

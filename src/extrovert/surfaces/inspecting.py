@@ -26,6 +26,7 @@ def inspect(app: AppOption = None, data: DataOption = None, as_json: JsonOption 
 
     Rates are those of the last minute, from the log itself; where the app does not run, of the last minute of its log.
     Memory is an estimate from a sample of 50 rows of each table: rows with all that they hold, indexes and views apart.
+    Of an agent's turns, limited are those that ask what waits for a limit, held those that wait to hear of a source.
     Quarantined keys are those for which a view raised; `extrovert tables VIEW` says why. The watermark of a window is
     the event time up to which it takes its stream to be complete; late is what came after its windows were over.
 
@@ -139,17 +140,18 @@ def _show_work(out: Console, found: Gauges) -> None:
     from extrovert.surfaces.printing import columns, moment
 
     if found.agents:
-        heads = ("agent", "wakes on", "due", "oldest due", "running", "asking", "retrying", "resting")
+        heads = ("running", "asking", "limited", "held", "retrying", "resting")
         agents = [
             (
                 agent.agent,
                 agent.on,
                 f"{agent.due:,}",
                 _ago(found, agent.due_since),
-                *(f"{count:,}" for count in (agent.running, agent.asking, agent.retrying, agent.resting)),
+                *(f"{getattr(agent, head):,}" for head in heads),
             )
             for agent in found.agents
         ]
+        heads = ("agent", "wakes on", "due", "oldest due", *heads)
         _section(out, columns(heads, agents, right=heads[2:]))
     if found.limits:
         heads = ("limits of", "calls", "requests/min", "tokens/min", "USD/hour", "waiting", "for", "until", "breaker")

@@ -30,6 +30,11 @@ def next_one(choice: Choice, refusals: tuple[Refusal, ...]) -> str:
     return choice.options[len(refusals)]
 
 
+@app.policy
+def whatever(facts: Any) -> str:
+    return str(facts)
+
+
 def ask(policy: Policy[Any], about: Any, *refused: str) -> bytes:
     refusals = tuple(Refusal(msgspec.Raw(b'"x"'), reason) for reason in refused)
     return bytes(PolicyModel(policy, 0).answer(Request("ask", "policy", about, str, refusals=refusals)))
@@ -37,6 +42,10 @@ def ask(policy: Policy[Any], about: Any, *refused: str) -> bytes:
 
 def test_it_judges_the_facts() -> None:
     assert ask(first, Choice(["a", "b"])) == b'"a"'
+
+
+def test_its_facts_may_be_anything() -> None:
+    assert [ask(whatever, 7), ask(whatever, "a")] == [b'"7"', b'"a"']
 
 
 def test_it_may_see_what_was_refused() -> None:

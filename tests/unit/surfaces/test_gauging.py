@@ -9,6 +9,7 @@ from extrovert import aggregates as agg
 from extrovert.surfaces.gauges import OperatorGauge
 from extrovert.surfaces.gauging import gauge
 from extrovert.testing import World
+from tests.hosts import Host
 
 MINUTE = timedelta(minutes=1)
 
@@ -76,3 +77,24 @@ async def test_operators_tell_how_far_they_are_and_what_they_hold(world: World) 
     assert found["hourly"].next == start + 60 * MINUTE
     assert (found["delayed events"].held, found["delayed events"].next) == (1, start + 60 * MINUTE)
     assert found["words"].kind == "search"
+
+
+async def test_turns_that_wait_to_hear_of_a_source_are_held() -> None:
+    desk = App("desk")
+    feed = desk.stream("rates", Silence, key=Silence.sensor)
+    rates = desk.table("rates", Silence, key=Silence.sensor, source=feed)
+    orders = desk.table("orders", Silence, key=Silence.sensor)
+
+    @desk.agent(wakes_on=orders, fresh_within=timedelta(seconds=5))
+    async def offer(turn: Turn, order: Silence) -> None:
+        rates.get(order.sensor)
+
+    host = Host(desk, None)
+    await host.send(feed, Silence("usd"))
+    await host.advance(6)
+    await host.send(orders, Silence("usd"), Silence("eur"))
+    (found,) = gauge(host.engine).agents
+    assert (found.running, found.asking, found.limited, found.held) == (2, 0, 0, 2)
+    await host.send(feed, Silence("usd"))
+    (found,) = gauge(host.engine).agents
+    assert (found.running, found.held) == (0, 0)

@@ -41,6 +41,8 @@ async def test_what_waits_is_shown_with_what_it_waits_for_and_until_when() -> No
     assert (found.account, found.calls, found.requests, found.tokens, found.waiting) == ("model:gpt", 2, 2, 200, 3)
     assert found.waits_for == "2 requests a minute of model:gpt"
     assert found.until == from_us(BEGIN_US + 60_000_000)
+    (agent,) = gauge(host.engine).agents
+    assert (agent.running, agent.asking, agent.limited, agent.held) == (5, 5, 3, 0)
     line = next(line for line in shown(host).splitlines() if "model:gpt" in line)
     assert "2 of 3" in line
     assert "2 of 2" in line
