@@ -65,12 +65,14 @@ class Feeding:
         return {one.source.name: one.source.heard_us(now_us) for one in self._open}
 
     def next_beat_us(self, names: Container[str], now_us: int) -> int | None:
-        """When one of the sources of these names, that says so at intervals, says next that it is there."""
+        """When one of the sources of these names, that says so at intervals, may next say that it is there: one that has
+        stalled is looked at as often as before."""
         beats: list[int] = []
         for one in self._open:
             every_us: int | None = getattr(one.source, "heartbeat_us", None)
             if one.source.name in names and every_us is not None:
-                beats.append(max(one.source.heard_us(now_us) + every_us, now_us + 1))
+                heard_us = one.source.heard_us(now_us)
+                beats.append(now_us + every_us - (now_us - heard_us) % every_us)
         return min(beats, default=None)
 
     def heard_us(self, now_us: int) -> int:
