@@ -65,8 +65,10 @@ class Feeding:
         return {one.source.name: one.source.heard_us(now_us) for one in self._open}
 
     def next_beat_us(self, names: Container[str], now_us: int) -> int | None:
-        """When one of the sources of these names, that says so at intervals, may next say that it is there: one that has
-        stalled is looked at as often as before."""
+        """When one of the sources of these names, that says so at intervals, may next say that it is there.
+
+        One that has stalled is looked at as often as before.
+        """
         beats: list[int] = []
         for one in self._open:
             every_us: int | None = getattr(one.source, "heartbeat_us", None)

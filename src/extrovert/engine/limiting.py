@@ -97,7 +97,7 @@ class Limiting:
         return call.request.kind == "ask" and bool(self._chains[call.agent, call.request.model][0].limits)
 
     def add(self, call: Call) -> Call | None:
-        """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing had been."""
+        """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing was."""
         if (going_on := self._going_on(call)) is not None:
             return going_on
         self._number += 1
