@@ -67,7 +67,7 @@ class Target:
 
     async def read(self, what: str) -> int:
         """Something that changes every few milliseconds."""
-        return await self.world.model.read_outside(what)
+        return await self.world.outside.read_outside(what)
 
     async def look_up(self, key: str) -> str | None:
         world = self.world
