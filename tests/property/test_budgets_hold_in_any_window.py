@@ -88,7 +88,7 @@ class Run:
 
     def hold(self, arrival: Arrival) -> Hold | None:
         need = Need(arrival.tokens, arrival.nano_usd)
-        return self.spending.account(ACCOUNT).hold(self.limits, need, self._now_us, 0)
+        return self.spending.account(ACCOUNT).hold(self.limits, need, self._now_us)
 
     def admit(self, arrival: Arrival) -> None:
         number = len(self.charges)

@@ -23,7 +23,8 @@ def tell(seed: int) -> int:
         print(story(plan, faults_of))
         return 1
     world = lived(plan)
-    print(*plan.programs, *plan.happenings, *plan.faults, *world.trace, sep="\n")
+    bounds = (*plan.models, *plan.stalls, *plan.beats)
+    print(*plan.programs, *plan.happenings, *plan.faults, *bounds, *world.trace, sep="\n")
     print(f"Seed {seed}: all holds. What went wrong on the way: {', '.join(world.power.fired) or 'nothing'}")
     return 0
 

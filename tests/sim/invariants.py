@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import Entry
 from tests.sim.acts import Acts
+from tests.sim.budgets import Budgets
 from tests.sim.plan import BEGIN_US, KEYS, Plan
 from tests.sim.serial import Remembered, Tables, taken_again
+from tests.sim.silence import Silence
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -32,11 +34,14 @@ class Auditor:
     """Reads the log of a plan's life, entry by entry."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.faults: list[Fault] = []
         self.programs = {f"agent{number}": program for number, program in enumerate(plan.programs)}
         self.order = {one.id: number for number, one in reversed(list(enumerate(plan.happenings)))}
         self.tables = Tables()
         self.acts = Acts(self.tables, self.wrong)
+        self.budgets = Budgets(plan, self.wrong)
+        self.silence = Silence(plan, self.wrong)
         self.end = 1
         self.came: Counter[tuple[str, str]] = Counter()
         self.letters = 0
@@ -49,6 +54,7 @@ class Auditor:
         self._turns: dict[str, Remembered] = {}
         self._running: dict[str, Who] = {}
         self._open: defaultdict[str, dict[tuple[str, int], str]] = defaultdict(dict)
+        self._held: set[str] = set()
         self._listens: dict[tuple[str, str, str], int] = {}
         self._heard: Counter[tuple[str, str, str]] = Counter()
         self._saw: dict[Who, str] = {}
@@ -63,6 +69,7 @@ class Auditor:
         if end < self.end:
             self.wrong("what is durable stays", f"the log ended at {self.end}, and ends at {end} now")
         self.wrote(entries)
+        self.budgets.reopened(self.end)
 
     def wrote(self, entries: Iterable[Entry]) -> None:
         """These entries are durable."""
@@ -83,24 +90,37 @@ class Auditor:
             case "attempted":
                 self._begun(body)
                 self._waits(body)
+                self.budgets.attempted(body, offset)
+                self.silence.attempted(self.programs[body["agent"]], body, self.tables.at_us)
                 for ask in body.get("asks", ()):
                     self._turns[body["turn"]].sent(ask)
                     if ask.get("kind") == "next":
                         about = ask["request"]
                         self._listens.setdefault((body["turn"], about["stream"], about["key"]), offset)
                 self._emitted(body, offset)
-            case "answered":  # the place for limits of models: what was sent above, and the usage that is told here
+            case "admitted":
+                self.budgets.admitted(body, offset, self.tables.at_us)
+            case "answered":
+                self.budgets.answered(body, offset)
                 self._answered(body, offset)
+            case "unanswered":
+                self.budgets.unanswered(body, offset)
             case "failed":
                 self._begun(body)
+                self.budgets.ended(body["turn"], offset)
                 self._open[body["turn"]].clear()
+                self._held.discard(body["turn"])
             case "decided":
                 self._begun(body)
+                self.silence.decided(self.programs[body["agent"]], body, self.tables.at_us)
                 self._decided(body, offset)
-                self._ended(body)
+                self._ended(body, offset)
             case "ended":
                 self._begun(body)
-                self._ended(body)
+                self.silence.ended(self.programs[body["agent"]], body, self.tables.at_us)
+                self._ended(body, offset)
+            case "heard":
+                self.silence.heard(body)
             case "passed":
                 self._passed(offset)
             case "effects":
@@ -114,6 +134,7 @@ class Auditor:
 
     def _events(self, body: dict[str, Any], offset: int) -> None:
         stream, source = body["stream"], body.get("source", "")
+        self.silence.came(stream, self.tables.at_us)
         for place, data in enumerate(body["data"]):
             if data is None:
                 self.tables.put(stream, body["keys"][place], None, offset + place)
@@ -165,7 +186,7 @@ class Auditor:
 
     def _begun(self, body: dict[str, Any]) -> None:
         """A turn has begun, if it had not: one at a time for an agent and key, and no more than the agent allows,
-        without those that wait for nothing but the clock, events and persons."""
+        without those that wait for nothing but the clock, events, persons and sources."""
         turn, who = body["turn"], (body["agent"], body["key"])
         if turn in self._running:
             return
@@ -181,11 +202,14 @@ class Auditor:
 
     def _parks(self, turn: str) -> bool:
         waits = self._open[turn].values()
-        return bool(waits) and all(kind in ("sleep", "next", "approval") for kind in waits)
+        return (bool(waits) or turn in self._held) and all(kind in ("sleep", "next", "approval") for kind in waits)
 
     def _waits(self, body: dict[str, Any]) -> None:
         """What a turn waits for after an attempt."""
         cancelled, waits = body.get("cancelled", ()), self._open[body["turn"]]
+        self._held.discard(body["turn"])
+        if body.get("silent"):
+            self._held.add(body["turn"])
         for place in [place for place in waits if place[0] in cancelled]:
             del waits[place]
         waits.update(((ask["hash"], ask["occurrence"]), ask.get("kind", "ask")) for ask in body.get("asks", ()))
@@ -216,7 +240,8 @@ class Auditor:
         else:
             seen = self.tables.value(program.wakes_on, key)
         if not body.get("guarded"):  # whose answers were given to earlier questions
-            for strange in taken_again(program, body, seen, self.tables, self._turns[body["turn"]]):
+            model = self.plan.asked_by(program, silent=bool(body.get("silent")))
+            for strange in taken_again(program, body, seen, self.tables, self._turns[body["turn"]], model):
                 self.wrong("serial", strange)
         for read in body["reads"]:
             if read["kind"] == "row" and read["version"] != self.tables.versions.get((read["of"], read["at"]), 0):
@@ -228,9 +253,10 @@ class Auditor:
         self._emitted(body, offset)
         self.acts.intended(body)
 
-    def _ended(self, body: dict[str, Any]) -> None:
+    def _ended(self, body: dict[str, Any], offset: int) -> None:
         """A turn on a stream has seen the oldest events that waited; one on a table or view saw a value."""
         who, wake = (body["agent"], body["key"]), body["wake"]
+        self.budgets.ended(body["turn"], offset)
         del self._running[body["turn"]]
         self._open.pop(body["turn"], None)
         self._saw[who] = wake.get("digest", "")
@@ -257,6 +283,7 @@ class Auditor:
         for turn in self._running:
             self.wrong("no wake lost", f"{turn} does not end")
         self.acts.finished(world.target)
+        self.budgets.finished()
 
     def _saw_present(self, agent: str, wakes_on: str, key: str) -> None:
         """The last turn of an agent and key has seen what is true now."""

@@ -3,12 +3,13 @@ part can be left out and a failing plan prints as what it does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 
-from extrovert import Record
+from extrovert import Limits, Record
 from extrovert.core.time import to_us
 from extrovert.testing.world import START
+from tests.sim.bounds import Beat, Bounded, Stall, beats, bounded, own_limits, stalls
 
 __all__ = [
     "BEGIN_US",
@@ -133,7 +134,10 @@ Step = Read | Ask | Together | Sleep | Next | Approve | Request | Call | Write |
 
 
 class Program(Record, omit_defaults=True):
-    """One agent: what wakes it, what it does, and whether it is answered in engine time or by a coroutine (awaited)."""
+    """One agent: what wakes it, what it does, and whether it is answered in engine time or by a coroutine (awaited).
+
+    It has limits of its `own`; and what it reads may be `fresh_ms` old, or it does as `stale` says.
+    """
 
     wakes_on: str
     steps: tuple[Step, ...]
@@ -143,6 +147,14 @@ class Program(Record, omit_defaults=True):
     quiet_ms: int = 0
     deadline_s: int | None = None
     on_conflict: str = "contended"
+    priority: int = 0
+    own: Limits | None = None
+    fresh_ms: int | None = None
+    stale: str = "wait"
+
+    @property
+    def model(self) -> str:
+        return "awaited" if self.awaited else "timed"
 
 
 class Happening(Record, omit_defaults=True):
@@ -192,6 +204,8 @@ class Plan(Record):
 
     In virtual time the log is written every `flush_every`-th instant, as a group commit would, and snapshots are taken
     at moments of their own. The log is kept for `retention_ms` (None: whole).
+
+    Of the `models`, those have limits that are named there. The feed `stalls`, and `beats` are the client's.
     """
 
     seed: int
@@ -202,6 +216,24 @@ class Plan(Record):
     snapshots_ms: tuple[int, ...]
     retention_ms: int | None = None
     real_time: bool = False
+    models: tuple[Bounded, ...] = ()
+    stalls: tuple[Stall, ...] = ()
+    beats: tuple[Beat, ...] = ()
+
+    def timed(self) -> Iterator[tuple[int, Happening]]:
+        """What happens, and when."""
+        at_us = BEGIN_US
+        for one in self.happenings:
+            at_us += one.after_ms * 1000
+            yield at_us, one
+
+    def asked(self, name: str) -> str:
+        """The name under which one of the models is asked: those without limits are policies."""
+        return f"model:{name}" if any(one.name == name for one in self.models) else f"policy:{name}"
+
+    def asked_by(self, program: Program, *, silent: bool) -> str:
+        """The same for whom an agent asks, also where what it reads has been `silent` for too long."""
+        return self.asked("cheap" if silent and program.stale == "fallback" else program.model)
 
 
 # ---- drawing
@@ -210,7 +242,7 @@ class Plan(Record):
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
     chance = Random(seed)
-    return Plan(
+    plan = Plan(
         seed,
         tuple(_program(chance) for _ in range(chance.choice([1, 2, 2, 3]))),
         _happenings(chance),
@@ -220,6 +252,25 @@ def plan_of(seed: int) -> Plan:
         chance.choice([None, None, None, 900, 3_000]),
         chance.random() < 0.5,
     )
+    return _within_bounds(plan, Random(f"{seed}: bounds"))
+
+
+def _within_bounds(plan: Plan, chance: Random) -> Plan:
+    """The plan with limits of models, which then fail more often, and agents that want what they read to be fresh."""
+    models = bounded(chance, sorted({program.model for program in plan.programs}))
+    fails = [Fault("answer", chance.randrange(1, 8), "fails") for _ in range(chance.randrange(3) if models else 0)]
+    plan = plan.but(models=models, faults=(*plan.faults, *fails))
+    aging = chance.random() < 0.4
+    programs = [program.but(priority=chance.choice([0, 0, 1]), own=own_limits(chance)) for program in plan.programs]
+    if not aging:
+        return plan.but(programs=tuple(programs))
+    programs = [
+        program.but(
+            fresh_ms=chance.choice([None, 150, 400, 1_500]), stale=chance.choice(["wait", "wait", "refuse", "fallback"])
+        )
+        for program in programs
+    ]
+    return plan.but(programs=tuple(programs), stalls=stalls(chance), beats=beats(chance))
 
 
 def _fault(chance: Random) -> Fault:

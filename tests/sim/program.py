@@ -6,26 +6,25 @@ every write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from zlib import crc32
 
-from extrovert import App, Arrival, Backoff, Record, Refuse, Turn, before
-from extrovert.connectors.replay import Replay
+from extrovert import App, Backoff, Model, Policy, Record, Refuse, Turn, before
 from extrovert.context.index import Index
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.table import Table
+from extrovert.core.ports import TimedSource
 from extrovert.testing.world import START
+from tests.sim.bounds import MOST_TOKENS, PRICE
 from tests.sim.plan import (
-    BEGIN_US,
     KEYS,
     Act,
     Approve,
     Ask,
     Call,
     Emit,
-    Happening,
     Next,
     Plan,
     Program,
@@ -39,14 +38,13 @@ from tests.sim.plan import (
     Write,
 )
 
-__all__ = ["CONCURRENCY", "EFFECTS", "EVERY_US", "FAR", "MODELS", "Cell", "Outside", "app_of", "mix"]
+__all__ = ["CONCURRENCY", "EFFECTS", "EVERY_US", "FAR", "Cell", "Outside", "app_of", "mix"]
 
 FAR = timedelta(days=1)
 SOON = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=300))
 EFFECTS = ["keyed", "looked_up", "neither", "limited"]
 CONCURRENCY = {"limited": 1}
 EVERY_US = {"limited": 50_000}
-MODELS = {False: "policy:timed", True: "policy:awaited"}
 
 
 class Cell(Record):
@@ -74,31 +72,35 @@ def mix(acc: int, seen: Any) -> int:
     return crc32(f"{acc}|{seen}".encode()) % 10_007
 
 
-def app_of(plan: Plan, outside: Outside, *, dedup: bool = True) -> App:
+def app_of(plan: Plan, outside: Outside, feed: TimedSource, *, dedup: bool = True) -> App:
     """The app of a plan. Without `dedup` its streams have no ids."""
     kept = None if plan.retention_ms is None else timedelta(milliseconds=plan.retention_ms)
     app = App("simulated", retention=kept)
     context = Context(app, outside, dedup=dedup)
     context.declare_effects(app)
+    models = _models(app, plan)
     for number, program in enumerate(plan.programs):
-        _declare(app, context, program, f"agent{number}")
-    app.policy(timed)
-    app.policy(awaited)
-    feed = [one for one in _timed(plan.happenings) if one[1].by == "feed"]
-    app.source(Replay("feed", lambda: (arrival(at_us, one) for at_us, one in feed)))
+        _declare(app, context, program, f"agent{number}", models)
+    app.source(feed)
     return app
 
 
-def _timed(happenings: tuple[Happening, ...]) -> Iterator[tuple[int, Happening]]:
-    at_us = BEGIN_US
-    for one in happenings:
-        at_us += one.after_ms * 1000
-        yield at_us, one
-
-
-def arrival(at_us: int, one: Happening) -> Arrival:
-    data = None if one.value is None else Cell(one.key, one.group, one.value, one.id)
-    return Arrival(at_us, one.stream, data, one.key)
+def _models(app: App, plan: Plan) -> dict[str, Policy[int] | Model]:
+    """What is asked, by name: a policy, or a model that has limits."""
+    models: dict[str, Policy[int] | Model] = {one.__name__: app.policy(one) for one in (timed, awaited, cheap)}
+    for one in sorted(plan.models, key=lambda one: one.name != "cheap"):
+        policy: Any = models[one.name]
+        fallback = models["cheap"] if one.limits.over == "fallback" and one.name != "cheap" else None
+        models[one.name] = app.model(
+            one.name,
+            policy,
+            max_tokens=MOST_TOKENS,
+            price=PRICE,
+            limits=one.limits,
+            breaker=one.breaker,
+            fallback=fallback,
+        )
+    return models
 
 
 def timed(question: str) -> int:
@@ -106,6 +108,10 @@ def timed(question: str) -> int:
 
 
 def awaited(question: str) -> int:
+    raise AssertionError(question)
+
+
+def cheap(question: str) -> int:
     raise AssertionError(question)
 
 
@@ -185,7 +191,7 @@ def second(number: int) -> datetime:
     return START + timedelta(seconds=number)
 
 
-def _declare(app: App, context: Context, program: Program, name: str) -> None:
+def _declare(app: App, context: Context, program: Program, name: str, models: dict[str, Policy[int] | Model]) -> None:
     async def agent(turn: Turn, value: Any) -> None:
         acc = mix(0, [event.value for event in turn.events] or getattr(value, "value", value))
         for number, step in enumerate(program.steps):
@@ -200,10 +206,16 @@ def _declare(app: App, context: Context, program: Program, name: str) -> None:
     options: dict[str, Any] = {"on_conflict": program.on_conflict}
     if program.deadline_s is not None:
         options["deadline"] = timedelta(seconds=program.deadline_s)
+    if program.own is not None:
+        options["limits"] = program.own
+    if program.fresh_ms is not None:
+        options["fresh_within"] = timedelta(milliseconds=program.fresh_ms)
+        options["stale"] = models["cheap"] if program.stale == "fallback" else program.stale
     declare: Callable[[Any], Any] = app.agent(
         wakes_on=wakes[program.wakes_on],
-        model=MODELS[program.awaited],
+        model=models[program.model],
         concurrency=program.concurrency,
+        priority=program.priority,
         max_reruns=4,
         retry_after=timedelta(milliseconds=100),
         rest=timedelta(milliseconds=program.rest_ms),

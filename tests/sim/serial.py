@@ -92,14 +92,15 @@ class Tables:
 
 
 class Remembered:
-    """The answers of one turn: those to a question of a model in the order of their refusals, others by occurrence."""
+    """The answers of one turn, by whom it asked what: of a model in the order of their refusals, else by occurrence."""
 
     def __init__(self) -> None:
         self.asked: dict[tuple[str, int], tuple[str, str]] = {}
         self.answers: dict[tuple[str, str], list[tuple[int, Any, int]]] = {}
 
     def sent(self, ask: dict[str, Any]) -> None:
-        self.asked[ask["hash"], ask["occurrence"]] = (ask.get("kind", "ask"), _text(ask["request"]))
+        whom = ask.get("kind", ask["model"])
+        self.asked[ask["hash"], ask["occurrence"]] = (whom, _text(ask["request"]))
 
     def came(self, body: dict[str, Any], offset: int, at_us: int) -> None:
         place = self.asked[body["hash"], body["occurrence"]]
@@ -113,9 +114,12 @@ class Refused(Exception):
 class _Run:
     """A program run to its end on the tables, with the turn's own writes on top."""
 
-    def __init__(self, body: dict[str, Any], tables: Tables, turn: Remembered, refused: dict[str, int]) -> None:
+    def __init__(
+        self, body: dict[str, Any], tables: Tables, turn: Remembered, model: str, refused: dict[str, int]
+    ) -> None:
         self.tables = tables
         self.turn = turn
+        self.model = model
         self.refused = refused
         self.taken = body.get("answers", ()) if sum(refused.values()) == len(body.get("refused", ())) else ()
         self.latest = ""
@@ -177,7 +181,7 @@ class _Run:
         raise Refused
 
     def ask(self, text: str, refuses: int = 0) -> int:
-        found = self.turn.answers["ask", _text(text)]
+        found = self.turn.answers[self.model, _text(text)]
         refusals = self.refused.get(text, 0)
         # With a reason that has changed, an answer was refused anew: the question has more answers than refusals.
         later = (one for one in found[refusals:] if refusals and one[0] in self.taken)
@@ -234,11 +238,13 @@ class _Run:
                 return self.tables.summary(KEYS[at])
 
 
-def taken_again(program: Program, body: dict[str, Any], seen: Any, tables: Tables, turn: Remembered) -> list[str]:
-    """Where a decision is not what its agent decides on these tables, in words; nothing where it is."""
+def taken_again(
+    program: Program, body: dict[str, Any], seen: Any, tables: Tables, turn: Remembered, model: str
+) -> list[str]:
+    """Where a decision is not what its agent, which asks `model`, decides on these tables, in words; else nothing."""
     refused: dict[str, int] = {}
     for _ in range(MAX_REFUSALS + 1):
-        run = _Run(body, tables, turn, refused)
+        run = _Run(body, tables, turn, model, refused)
         try:
             run.follow(program, mix(0, seen))
         except Refused:

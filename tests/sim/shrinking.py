@@ -13,6 +13,8 @@ __all__ = ["shrunk", "story"]
 
 Live = Callable[[Plan], list[Fault]]
 MOST_LIVES = 400
+OPTIONAL = ("faults", "snapshots_ms", "models", "stalls", "beats")
+"""What a plan can be without."""
 
 
 def shrunk(plan: Plan, live: Live) -> Plan:
@@ -40,23 +42,27 @@ def _without(plan: Plan) -> Iterator[Plan]:
         ("happenings", plan.happenings),
         ("faults", plan.faults),
         ("programs", plan.programs),
-        ("snapshots_ms", plan.snapshots_ms),
+        *((name, getattr(plan, name)) for name in OPTIONAL[1:]),
     ]
     for name, whole in parts:
         size = len(whole) // 2
         while size:
             for at in range(0, len(whole), size):
                 rest = whole[:at] + whole[at + size :]
-                if rest or name in ("faults", "snapshots_ms"):
+                if rest or name in OPTIONAL:
                     yield plan.but(**{name: rest})
             size //= 2
-        if len(whole) == 1 and name in ("faults", "snapshots_ms"):
+        if len(whole) == 1 and name in OPTIONAL:
             yield plan.but(**{name: ()})
     yield from _sooner(plan)
     for number, program in enumerate(plan.programs):
         for at in range(len(program.steps)):
             less = program.but(steps=program.steps[:at] + program.steps[at + 1 :])
             yield plan.but(programs=(*plan.programs[:number], less, *plan.programs[number + 1 :]))
+        for plain in ({"own": None}, {"fresh_ms": None}, {"priority": 0}):
+            less = program.but(**plain)
+            if less != program:
+                yield plan.but(programs=(*plan.programs[:number], less, *plan.programs[number + 1 :]))
 
 
 def _sooner(plan: Plan) -> Iterator[Plan]:
@@ -76,7 +82,7 @@ def story(plan: Plan, live: Live, **options: Any) -> str:
         "The smallest plan that shows it:",
         *(f"  {program}" for program in small.programs),
         *(f"  {happening}" for happening in small.happenings),
-        *(f"  {fault}" for fault in small.faults),
+        *(f"  {one}" for one in (*small.faults, *small.models, *small.stalls, *small.beats)),
         f"  flush_every={small.flush_every} snapshots_ms={small.snapshots_ms}",
         "",
         "Its trace:",

@@ -46,7 +46,8 @@ class Target:
                 raise ConnectionResetError("lost")
             case _:
                 pass
-        self._do(key, drops, LIFE.get().number)
+        if not self._do(key, drops, LIFE.get().number):
+            raise ConnectionResetError("closed")
         await asyncio.sleep(world.latency_s())
         if fault == "dies after":
             world.die()
@@ -54,9 +55,13 @@ class Target:
             raise TimeoutError("no answer")
         return "done"
 
-    def _do(self, key: str, drops: bool, life: int) -> None:
-        if self._closed.get(key, 0) <= life and not (drops and self.done[key]):
+    def _do(self, key: str, drops: bool, life: int) -> bool:
+        """Does the work, unless it was done; not where the key is closed."""
+        if self._closed.get(key, 0) > life:
+            return False
+        if not (drops and self.done[key]):
             self.done[key] += 1
+        return True
 
     def happened(self, key: str) -> bool:
         """Whether it was done under this key; if it was not, it will not be for who has asked before."""
@@ -67,7 +72,7 @@ class Target:
 
     async def read(self, what: str) -> int:
         """Something that changes every few milliseconds."""
-        return await self.world.model.read_outside(what)
+        return await self.world.outside.read_outside(what)
 
     async def look_up(self, key: str) -> str | None:
         world = self.world

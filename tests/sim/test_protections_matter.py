@@ -9,9 +9,13 @@ import pytest
 
 from extrovert.core.log import Entry
 from extrovert.engine.gates import Gates
+from extrovert.engine.holding import Holding
+from extrovert.engine.limiting import Limiting
 from extrovert.engine.loop import Engine
 from extrovert.engine.performing import Performing
+from extrovert.turns.attempt import Attempt
 from extrovert.turns.outbox import Outbox, Pending
+from extrovert.turns.running import Running
 from tests.sim.disk import Disk
 from tests.sim.invariants import Fault
 from tests.sim.plan import Plan, plan_of
@@ -56,6 +60,63 @@ class Unlimited(Gates):
         return True
 
 
+class Generous(Limiting):
+    """Finds room for every ask."""
+
+    def _holds(self, candidate: Any, call: Any, need: Any, shut: Any) -> list[Any]:
+        return []
+
+
+class Unreserved(Limiting):
+    """Lets every ask go as if it had no limits."""
+
+    def limits(self, call: Any) -> bool:
+        return False
+
+
+class AllDurable:
+    """Takes everything to be on the disk."""
+
+    durable = AT_ONCE
+
+    def flush(self) -> None:
+        pass
+
+
+class Careless(Holding):
+    """Does not look how old what was read is."""
+
+    def _silent(self, turn: Running, attempt: Attempt) -> dict[str, int]:
+        return {}
+
+
+class Deaf(Holding):
+    """Holds turns, and does not watch for their sources to be heard."""
+
+    def _watch(self, turn: Running, attempt: Attempt, silent: dict[str, int]) -> None:
+        super()._watch(turn, attempt, {})
+
+
+def without_admission(engine: Engine) -> None:
+    engine.limiting.__class__ = Generous
+
+
+def without_reservation(engine: Engine) -> None:
+    engine.limiting.__class__ = Unreserved
+
+
+def without_waiting_for_the_reservation(engine: Engine) -> None:
+    engine.sending.writing = AllDurable()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def without_freshness(engine: Engine) -> None:
+    engine.turning._holding.__class__ = Careless  # pyright: ignore[reportPrivateUsage]
+
+
+def without_hearing(engine: Engine) -> None:
+    engine.turning._holding.__class__ = Deaf  # pyright: ignore[reportPrivateUsage]
+
+
 def without_outbox(engine: Engine) -> None:
     engine.performing.__class__ = Hasty
 
@@ -93,6 +154,12 @@ PROTECTIONS: dict[str, tuple[Callable[[Plan], Any], str]] = {
     "guards": (lambda plan: faults_of(plan, protect=without_guards), "guards"),
     "order": (lambda plan: faults_of(plan, protect=without_order), "order per key"),
     "limits": (lambda plan: faults_of(plan, protect=without_limits), "limits"),
+    "admission": (lambda plan: faults_of(plan, protect=without_admission), "budgets"),
+    "admission of calls": (lambda plan: faults_of(plan, protect=without_admission), "calls at a time"),
+    "reservation": (lambda plan: faults_of(plan, protect=without_reservation), "budgets"),
+    "a durable reservation": (lambda plan: faults_of(plan, protect=without_waiting_for_the_reservation), "budgets"),
+    "freshness": (lambda plan: faults_of(plan, protect=without_freshness), "fresh"),
+    "hearing": (lambda plan: faults_of(plan, protect=without_hearing), "no wake lost"),
 }
 
 

@@ -54,3 +54,19 @@ def test_everything_goes_wrong_that_can() -> None:
         if met >= expected:
             return
     pytest.fail(f"never met: {expected - met}")
+
+
+def test_limits_bind_and_sources_fall_silent() -> None:
+    """What is drawn matters: asks wait for each limit, or go elsewhere, and turns do what they declare."""
+    whys = ("calls", "requests", "tokens", "USD", "breaker")
+    expected = {f"{what}: {why}" for why in whys for what in ("waited", "fallback")}
+    expected |= {"waited: left alone", "held", "refused", "decided by another"}
+    met: set[str] = set()
+    for plan in map(plan_of, range(QUICK)):
+        if not plan.models and all(program.fresh_ms is None for program in plan.programs):
+            continue
+        auditor = lived(plan).auditor
+        met |= auditor.budgets.met | auditor.silence.met
+        if met >= expected:
+            return
+    pytest.fail(f"never met: {expected - met}")

@@ -23,7 +23,9 @@ from extrovert.engine.settling import settle
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.waits import Approval
 from tests.picture import picture
+from tests.sim.bounds import Beat
 from tests.sim.disk import Disk, torn
+from tests.sim.feed import Feed
 from tests.sim.invariants import Auditor, Fault
 from tests.sim.loop import LoopClock, MadeUpLoop
 from tests.sim.model import Model
@@ -37,7 +39,8 @@ __all__ = ["World", "faults_of", "lived"]
 SNAPSHOT_EVERY = 25
 AWAY_US, BEHIND_US, CUT_OFF_US = 300_000, 150_000, 50_000
 MOST_INSTANTS = 6_000
-HANGS_S = 10_000
+MOST_ROUNDS = 60
+HANGS_S = 1_000_000
 """So much of the loop's time nothing takes."""
 
 
@@ -61,7 +64,7 @@ class World:
         self.power = Power(plan)
         self.auditor = Auditor(plan)
         self.target = Target(self)
-        self.model = Model(self)
+        self.outside = Model(self)
         self.trace: list[str] = []
         self.torn_at: int | None = None
         self.cut_off: list[Life] = []
@@ -71,15 +74,17 @@ class World:
         self._protect = protect
         self._lives = 0
         self._loop = loop
-        declared = app_of(plan, self.target, dedup=dedup).declared()
-
-        def answerers(seed: int) -> dict[str, Answerer]:
-            return {"policy:timed": self.model, "policy:awaited": self.model.beside_the_loop}
-
-        self._declared = msgspec.structs.replace(declared, answerers=answerers)
+        declared = app_of(plan, self.target, Feed(plan), dedup=dedup).declared()
+        self._declared = msgspec.structs.replace(declared, answerers=self._answerers)
         self._latest_us = BEGIN_US
         self.acting = Life(0)
         self.acting = self._begin()
+
+    def _answerers(self, seed: int) -> dict[str, Answerer]:
+        """What answers by each name: in engine time, or beside the loop; what is cheap, now so, now so."""
+        models = {name: Model(self, name) for name in map(self.plan.asked, ("timed", "awaited", "cheap"))}
+        beside = ("awaited", "cheap" if self.plan.seed % 2 else "")
+        return {n: one.beside_the_loop if n.partition(":")[2] in beside else one for n, one in models.items()}
 
     @property
     def now_us(self) -> int:
@@ -219,10 +224,10 @@ class World:
             await self._happens(what)
             self._acknowledge()
         self.power.off = True
-        for _ in range(12):
+        for _ in range(MOST_ROUNDS):
             await self._until("idle")
             self._acknowledge()
-            if not self._person_answers():
+            if not (self._person_answers() or self._sources_are_heard()):
                 break
         self.cut_off.clear()
         self.auditor.finished(self)
@@ -237,6 +242,7 @@ class World:
             if one.by == "client":
                 agenda.append((at_us, one))
         agenda += [(BEGIN_US + ms * 1000, "snapshot") for ms in self.plan.snapshots_ms]
+        agenda += [(BEGIN_US + one.ms * 1000, one) for one in self.plan.beats]
         agenda += [(BEGIN_US + 700_000 * number, "person") for number in range(1, 7)]
         return sorted(agenda, key=lambda one: one[0])
 
@@ -248,6 +254,8 @@ class World:
                 self.engine.keep_snapshot()
             elif what == "person":
                 self._person_answers()
+            elif isinstance(what, Beat):
+                self._beats(what.stream)
             else:
                 self._push(what)
         except (PowerCut, AlreadyRunning):
@@ -280,6 +288,20 @@ class World:
         for key in unknown:
             settle(engine, key, "done" if self.target.happened(key) else "not-done", by="ann")
         return bool(asked or unknown)
+
+    def _beats(self, stream: str) -> None:
+        """The client says that there is nothing new on a stream."""
+        engine = self.engine
+        self.note(f"the client says that {stream} has nothing new")
+        self.auditor.silence.said[stream].add(engine.clock.now_us())
+        engine.heartbeat(next(one for one in self._declared.streams if one.name == stream))
+
+    def _sources_are_heard(self) -> bool:
+        """Where turns wait to hear of them, all sources are heard; whether there were any."""
+        held = any(turn.silent for turn in self.engine.shard.fold.running.values())
+        for stream in ("facts", "notes") if held else ():
+            self._beats(stream)
+        return held
 
     def _replay_equals_live(self) -> None:
         live = self.engine.shard.fold

@@ -225,6 +225,55 @@ async def test_what_was_superseded_while_the_engine_was_down_holds_no_place(tmp_
     assert [about for _, about in sent] == ["one", "another", "another"]
 
 
+async def test_a_request_that_a_crash_has_cut_off_does_not_hold_up_those_that_come_first(tmp_path: Path) -> None:
+    """It is sent anew in its turn; the place that it had is free."""
+    sent: list[str] = []
+
+    async def answers(request: Request) -> msgspec.Raw:
+        sent.append(request.about)
+        if len(sent) == 1:
+            await asyncio.Event().wait()
+        return msgspec.Raw(b'"done"')
+
+    app = Limited(limits=Limits(calls=1))
+    high, _ = app.agent("high", app.gpt, priority=1)
+    host = Host(app.app, tmp_path / "log", {"model:gpt": answers})
+    host.hand_in(app.jobs, Job("low"))
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(host.engine.run(until="idle"), 0.1)
+    await host.engine.calls.close()
+    host.hand_in(high, Job("high"))
+    host.flush()
+    host.crash()
+    await asyncio.wait_for(host.settle(), 10)
+    assert sent == ["low", "high", "low"]
+    assert app.done == {"high": "done", "low": "done"}
+    assert picture(replayed(host))["spending"] == picture(host.fold)["spending"]
+
+
+@pytest.mark.parametrize("crashes", [1, 2])
+async def test_what_is_asked_anew_after_a_crash_does_not_go_on_where_it_was(tmp_path: Path, crashes: int) -> None:
+    """A policy's thought goes on over a crash, but not where its turn has asked anew since then."""
+    app = Limited(limits=Limits(requests_per_minute=2))
+    pairs = app.app.table("pairs", Job, key=Job.key)
+
+    @app.app.agent(wakes_on=pairs, model=app.gpt)
+    async def both(turn: Turn, job: Job) -> None:
+        await turn.gather(turn.ask("always", output=str), turn.ask(job.text, output=str))
+
+    host = Host(app.app, tmp_path / "log", {"model:gpt": Told(100)})
+    host.hand_in(pairs, Job("j", "one"))
+    await host.advance(1)
+    host.hand_in(pairs, Job("j", "another"))  # which the turn does not come to see
+    for _ in range(crashes):
+        host.flush()
+        host.crash()
+        await host.advance(1)
+    await host.settle()
+    assert sent_at(host) == [("j", 0), ("j", 0), ("j", 60), ("j", 60)]
+    assert [(at_us - BEGIN_US) / 1e6 for _, at_us in decided(host)] == [160]
+
+
 def busy_app(own: Limits | None = None) -> Limited:
     """Two agents on a model that is too small for them."""
     one = Limited(limits=Limits(calls=2, requests_per_minute=6, tokens_per_minute=5 * TOKENS), own=own)

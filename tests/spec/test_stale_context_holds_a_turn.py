@@ -698,3 +698,45 @@ async def test_what_can_never_grow_old_is_not_to_be_declared_fresh() -> None:
 def test_what_happens_else_is_one_of_three() -> None:
     with pytest.raises(DeclarationError, match=r'`place`: stale= is "wait", "refuse", or a policy or model'):
         Airline(stale="never")
+
+
+async def test_after_a_crash_a_guarded_turn_whose_source_has_fallen_silent_asks_the_fallback_anew(
+    tmp_path: Path,
+) -> None:
+    """What it had asked of its model is not answered by another in that one's name."""
+    app = App("desk")
+    rates = app.table("rates", Flight, key=Flight.flight_id, source=app.stream("rates", Flight, key=Flight.flight_id))
+    orders = app.table("orders", Booking, key=Booking.booking_id)
+
+    @app.policy
+    def close(about: str) -> int:
+        return 0
+
+    @app.policy
+    def careful(about: str) -> int:
+        return 0
+
+    @app.agent(
+        wakes_on=orders,
+        model=close,
+        stale=careful,
+        fresh_within=timedelta(seconds=5),
+        deadline=timedelta(seconds=1),
+        on_conflict="guarded",
+    )
+    async def price(turn: Turn, order: Booking) -> None:
+        rates.get(order.flight_id)
+        await turn.ask(order.booking_id, output=int)
+
+    rules = {"policy:close": Rule(1, thinks=10), "policy:careful": Rule(2)}
+    host = Host(app, tmp_path / "log", rules)
+    host.hand_in(rates, Flight("F1"))
+    host.hand_in(orders, Booking("B1", "F1"))
+    await host.advance(6)
+    host.flush()
+    host.crash(away=1)
+    await host.settle()
+    asked = [ask.model for attempt in host.bodies(Attempted) for ask in attempt.asks]
+    assert asked == ["policy:close", "policy:careful"]
+    assert [(one.guarded, one.silent) for one in host.decisions()] == [(True, ["rates"])]
+    assert [len(rule.asked) for rule in rules.values()] == [0, 1]

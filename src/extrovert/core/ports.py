@@ -68,7 +68,8 @@ class Store(Protocol):
     def save_snapshot(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
         """Keeps the fold of all entries below `offset` in place of the snapshot before.
 
-        What was there of places that are not named goes. It may be called from another thread than the rest.
+        What was there of places that are not named goes. It may be called from another thread than the rest. Raises
+        `AlreadyRunning` where there is a newer snapshot, since another engine has gone on meanwhile.
         """
         ...
 

@@ -71,12 +71,16 @@ class Feeding:
         return None if one is None else one.source.heard_us(now_us)
 
     def next_beat_us(self, names: Container[str], now_us: int) -> int | None:
-        """When one of the sources of these names, that says so at intervals, says next that it is there."""
+        """When one of the sources of these names, that says so at intervals, may next say that it is there.
+
+        One that has stalled is looked at as often as before.
+        """
         beats: list[int] = []
         for one in self._open:
             every_us: int | None = getattr(one.source, "heartbeat_us", None)
             if one.source.name in names and every_us is not None:
-                beats.append(max(one.source.heard_us(now_us) + every_us, now_us + 1))
+                heard_us = one.source.heard_us(now_us)
+                beats.append(now_us + every_us - (now_us - heard_us) % every_us)
         return min(beats, default=None)
 
     def heard_us(self, now_us: int) -> int:

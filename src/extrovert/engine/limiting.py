@@ -71,10 +71,14 @@ class Limiting:
         self._next_us: int | None = None
 
     def recover(self) -> None:
-        """After a replay: of what was in flight, that which no turn has asked again has come to its end."""
-        again = {(call.turn, call.place) for call in self.shard.calls}
+        """After a replay: of what was in flight, only what takes engine time goes on, where a turn has asked it again.
+
+        A real request is lost with the life that sent it: it takes no one's place, and is admitted, and charged, once
+        more.
+        """
+        goes_on = {(call.turn, call.place) for call in self.shard.calls if self._going_on(call) is not None}
         for turn, places in list(self.spending.open.items()):
-            self.spending.left(turn, [place for place in places if (turn, place) in again], self.shard.now_us)
+            self.spending.left(turn, [place for place in places if (turn, place) in goes_on], self.shard.now_us)
 
     def next_us(self) -> int | None:
         """When the next ask that waits can be sent, as far as time decides that."""
@@ -99,15 +103,9 @@ class Limiting:
         return any(chain and chain[0].limits and not self.spending.in_flight(turn.id, place) for place, chain in chains)
 
     def add(self, call: Call) -> Call | None:
-        """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing had been.
-
-        A real request is lost with the life that sent it: its call is admitted, and charged, once more.
-        """
-        charge = self.spending.in_flight(call.turn, call.place)
-        if charge is not None:
-            admitted = msgspec.structs.replace(call, to=charge.model, begun_us=charge.at_us)
-            if self._timed(admitted):
-                return admitted
+        """Takes a call in. Gives it back where it was admitted in an earlier life, and goes on as if nothing was."""
+        if (going_on := self._going_on(call)) is not None:
+            return going_on
         self._number += 1
         order = _order(self.shard.fold.running[call.turn], call)
         heappush(self._lines.setdefault(call.agent, []), (order, self._number, call))
@@ -149,6 +147,14 @@ class Limiting:
 
     # ---- deciding
 
+    def _going_on(self, call: Call) -> Call | None:
+        """The call as it was admitted in an earlier life, where it goes on: a policy's thought is no request."""
+        charge = self.spending.in_flight(call.turn, call.place)
+        if charge is None:
+            return None
+        admitted = msgspec.structs.replace(call, to=charge.model, begun_us=charge.at_us)
+        return admitted if self._timed(admitted) else None
+
     def _head(self, agent: str) -> tuple[_Order, str] | None:
         """The first of an agent's calls that anybody waits for."""
         line = self._lines[agent]
@@ -183,17 +189,15 @@ class Limiting:
 
     def _holds(self, candidate: _Candidate, call: Call, need: Need, shut: Mapping[str, Hold]) -> list[tuple[str, Hold]]:
         """What holds the call up at a candidate, by account."""
-        ask, now_us = (call.turn, call.place), self.shard.now_us
+        now_us = self.shard.now_us
         if candidate.account in shut:
             return [(candidate.account, shut[candidate.account])]
-        closed = self.spending.closed_to(candidate.name, now_us, ask)
+        closed = self.spending.closed_to(candidate.name, now_us)
         if closed is not None:
             return [(candidate.account, closed)]
-        before = self.spending.in_flight(*ask)
         found: list[tuple[str, Hold]] = []
         for account, limits in candidate.limits.items():
-            mine = before is not None and account in before.accounts
-            hold = self.spending.account(account).hold(limits, need, now_us, int(mine))
+            hold = self.spending.account(account).hold(limits, need, now_us)
             if hold is not None:
                 found.append((account, hold))
         return found

@@ -138,7 +138,7 @@ class Turning:
         if attempt is not None and self._holding.held_still(turn, attempt):
             return
         questions = () if attempt is None else attempt.questions
-        if attempt is not None and questions and all(question.place in turn.calls for question in questions):
+        if attempt is not None and questions and all(question.is_among(turn.calls) for question in questions):
             turn.asked = attempt.turn.asked
             if self._validates(turn) and not turn.positions:
                 turn.watch(attempt.scope.taken)

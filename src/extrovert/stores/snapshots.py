@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from time import sleep
 
+from extrovert.core.errors import AlreadyRunning
 from extrovert.core.ports import SavedPlace, SavedRow
 
 __all__ = ["SnapshotFile"]
@@ -62,10 +63,17 @@ class SnapshotFile:
             self._connection.executescript(_SCHEMA)
 
     def save(self, offset: int, state: bytes, places: Sequence[SavedPlace]) -> None:
-        """Writes a snapshot over the one before."""
+        """Writes a snapshot over the one before. Raises `AlreadyRunning` where that is a newer one: whoever stood still
+        meanwhile would mix its rows with those of another."""
         run = self._connection
         run.execute("BEGIN IMMEDIATE")
         try:
+            found = run.execute("SELECT offset FROM snapshots").fetchone()
+            if found is not None and found[0] > offset:
+                raise AlreadyRunning(
+                    f"{self.path or 'The file'} has the snapshot of offset {found[0]}, and one of {offset} was to be "
+                    f"written: another engine has gone on since this one started. Stop one of the two."
+                )
             named = {place.place for place in places}
             cleared = [place.place for place in places if place.whole] + [
                 one for one in self._places() if one not in named

@@ -212,7 +212,8 @@ class Fold:
         for sent in body.asks:
             if sent.kind == "next":
                 self.mail.listen(turn, address_of(sent))
-        self.spending.left(turn.id, turn.calls, at_us)
+        sent = {(ask.hash, ask.occurrence) for ask in body.asks}
+        self.spending.left(turn.id, turn.calls.keys() - sent, at_us)  # what is sent anew is not in flight yet
         self._parks_or_not(turn)
         self.chain.follows(body.agent, turn.wake)
         return self._emitted(body.emits, offset, at_us)

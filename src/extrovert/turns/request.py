@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
 import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.log import Usage
+from extrovert.core.log import AskSent, Usage
 from extrovert.core.record import Record
 
 __all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
@@ -130,6 +130,11 @@ class Question(msgspec.Struct, frozen=True):
     request: Request
     place: Place
     base: Place
+
+    def is_among(self, calls: Mapping[Place, tuple[AskSent, int]]) -> bool:
+        """Whether it is among these calls, and asked of the same model as there."""
+        sent, _ = calls.get(self.place, (None, 0))
+        return sent is not None and sent.model == self.request.model
 
     def about(self, sent: msgspec.Raw) -> Question:
         """The question as it was sent."""

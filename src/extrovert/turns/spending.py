@@ -97,11 +97,10 @@ class Account:
         if charge.nano_usd and charge.at_us + HOUR_US > self._past_us:
             self.nano_usd += nano_usd - charge.nano_usd
 
-    def hold(self, limits: Limits, need: Need, now_us: int, mine: int) -> Hold | None:
-        """Why an ask of that need may not be sent now; None where it may. `mine` of the calls are earlier ones of its
-        own, which it takes the place of."""
+    def hold(self, limits: Limits, need: Need, now_us: int) -> Hold | None:
+        """Why an ask of that need may not be sent now; None where it may."""
         self.pass_until(now_us)
-        if limits.calls is not None and self.calls - mine >= limits.calls:
+        if limits.calls is not None and self.calls >= limits.calls:
             return Hold(f"{limits.calls:,} calls at a time of {self.name}", None)
         if (most := limits.requests_per_minute) is not None and len(self.minute) >= most:
             why = f"{most:,} requests a minute of {self.name}"
@@ -211,10 +210,10 @@ class Spending:
         """The charge of an ask that is in flight, as far as the log tells."""
         return self.open.get(turn, {}).get(place)
 
-    def closed_to(self, model: str, now_us: int, ask: tuple[str, Place]) -> Hold | None:
-        """Why a model is not to be asked `ask` now: its breaker is open, or it wants to be left alone."""
+    def closed_to(self, model: str, now_us: int) -> Hold | None:
+        """Why a model is not to be asked now: its breaker is open, or it wants to be left alone."""
         circuit = self.circuits.get(model)
-        if circuit is not None and circuit.probe != ask and not circuit.lets_through(now_us):
+        if circuit is not None and not circuit.lets_through(now_us):
             return Hold(f"the breaker of {model}", circuit.next_us(), limit=False)
         account = self.accounts.get(model)
         if account is not None and account.paused_us > now_us:

@@ -63,3 +63,19 @@ def test_a_moment_with_many_arrivals_is_cut_into_batches() -> None:
 def test_the_source_that_was_silent_longest_counts(now_us: int, heard_us: int) -> None:
     lively = Replay("b", lambda: iter(()), heartbeat_us=1)
     assert Feeding([source("a", 5), lively], {}).heard_us(now_us) == heard_us
+
+
+class Stalled(Replay):
+    """Has last been heard at 20."""
+
+    def heard_us(self, now_us: int) -> int:
+        return min(20, super().heard_us(now_us))
+
+
+@pytest.mark.parametrize(("now_us", "next_us"), [(9, 10), (10, 20), (25, 30), (30, 40), (57, 60)])
+def test_a_source_that_stalls_is_looked_at_when_its_beats_are_due_and_not_at_every_moment(
+    now_us: int, next_us: int
+) -> None:
+    feed = Feeding([Stalled("a", lambda: iter(()), heartbeat_us=10)], {})
+    assert feed.next_beat_us({"a"}, now_us) == next_us
+    assert feed.next_beat_us({"b"}, now_us) is None

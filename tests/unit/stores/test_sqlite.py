@@ -97,6 +97,20 @@ def test_the_newest_snapshot_wins(store: SqliteStore) -> None:
     assert (list(store.snapshot_rows("t")), len(list(store.snapshot_rows("u")))) == ([], 1)
 
 
+def test_who_has_stood_still_does_not_write_an_older_snapshot_over_a_newer_one(store: SqliteStore) -> None:
+    """Its rows would be mixed with those of the newer one, since a snapshot writes only what has changed."""
+    other = SqliteStore(store.path)
+    store.save_snapshot(5, b"old", [SavedPlace("t", True, [], [("a", 1, False, b"1")])])
+    other.save_snapshot(9, b"new", [SavedPlace("t", False, [], [("a", 8, False, b"8")])])
+    with pytest.raises(AlreadyRunning, match="snapshot of offset 9, and one of 7 was to be written"):
+        store.save_snapshot(7, b"between", [SavedPlace("t", False, [], [("b", 6, False, b"6")])])
+    assert store.load_snapshot() == (9, b"new")
+    assert list(store.snapshot_rows("t")) == [("a", 8, 0, b"8")]
+    other.save_snapshot(9, b"again", [])
+    assert store.load_snapshot() == (9, b"again")
+    other.close()
+
+
 def test_a_snapshot_file_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "snapshot.sqlite").write_bytes(b"rubbish" * 1000)
     store = SqliteStore(tmp_path / "log")
