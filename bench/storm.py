@@ -40,7 +40,7 @@ def measure(scale: Scale) -> list[Figure]:
         found, _ = asyncio.run(run("live", spec, _watch))
         took = _children_s() - before
         sent, again, saved, cancelled = _calls(Path(data))
-    expect("the audit", found.audit, Audit(0, 0, 0, 0, 0, 0, 0, 0, 0))
+    expect("the audit", found.audit, Audit(*[0] * len(Audit.__struct_fields__)))
     expect("calls of the summary", (found.asks, found.asks_saved), (sent, saved))
     return [
         _figure(f"{found.decisions:,} decisions, {found.reruns:,} re-runs: calls sent", "calls", sent),
