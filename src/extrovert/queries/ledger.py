@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import is_prompt, whole
 from extrovert.core.log import (
     Answered,
+    AskSent,
     Attempted,
     Body,
     Dead,
@@ -22,6 +24,7 @@ from extrovert.core.log import (
     Entry,
     Failed,
     Retried,
+    Told,
 )
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
@@ -36,6 +39,7 @@ from extrovert.queries.ledger_rows import (
     LedgerHeard,
     LedgerLetter,
     LedgerRead,
+    LedgerTold,
     LedgerWrite,
     answered,
     ask_of,
@@ -46,13 +50,14 @@ from extrovert.queries.ledger_rows import (
     failed,
     letter_of,
     moved,
+    told_of,
 )
 from extrovert.queries.relations import Part, Relation
 from extrovert.turns.outbox import ENDS, UNDO
 
 __all__ = ["LEDGER", "gathered", "with_ledger"]
 
-KINDS = ("attempted", "answered", "decided", "ended", "failed", "effects", "dead", "retried")
+KINDS = ("attempted", "answered", "decided", "ended", "failed", "effects", "dead", "retried", "told")
 """The kinds of entries that the ledger is made of."""
 
 _body = msgspec.json.Decoder(Body)
@@ -65,6 +70,7 @@ _RECORDS: dict[str, type[Record]] = {
     "ledger_emits": LedgerEmit,
     "ledger_heard": LedgerHeard,
     "ledger_reads": LedgerRead,
+    "ledger_told": LedgerTold,
     "ledger_writes": LedgerWrite,
 }
 _NAMES: dict[type[Any], str] = {record: name for name, record in _RECORDS.items()}
@@ -100,6 +106,8 @@ class _Told:
     def __init__(self, wanted: frozenset[str]) -> None:
         self.wanted = wanted
         self.asks: dict[str, dict[tuple[str, int], LedgerAsk]] = {}
+        self.prompts: dict[str, list[AskSent]] = {}
+        self.told: set[str] = set()
         self.effects: dict[str, LedgerEffect] = {}
         self.letters: dict[int, LedgerLetter] = {}
 
@@ -126,13 +134,17 @@ class _Told:
                 yield from self._answered(body, at)
             case Decided():
                 yield from decided(body, entry)
-                yield from self._over(body.turn, "dropped", at)
+                yield from self._ended(body.turn, at)
                 self._intended(body, at)
             case Ended():
                 yield ended(body, entry)
-                yield from self._over(body.turn, "dropped", at)
+                yield from self._ended(body.turn, at)
             case EffectStep():
                 yield from self._moved(body, at)
+            case Told():
+                if body.told not in self.told:  # an engine from an old snapshot tells it again
+                    self.told.add(body.told)
+                    yield told_of(body, at)
             case Dead() | Retried():
                 self._buried(body, entry)
             case _:
@@ -142,8 +154,11 @@ class _Told:
         under_way = self.asks.setdefault(body.turn, {})
         for place in [place for place in under_way if place[0] in body.cancelled]:
             yield under_way.pop(place).but(state="cancelled", ended_at=at)
-        for sent in body.asks:
+        asks = whole(body.asks, self.prompts.get(body.turn, ()))
+        for sent in asks:
             under_way[sent.hash, sent.occurrence] = ask_of(body.turn, sent, at)
+        if prompts := [sent for sent in asks if is_prompt(sent)]:
+            self.prompts.setdefault(body.turn, []).extend(prompts)
 
     def _answered(self, body: Answered, at: datetime) -> Iterator[Record]:
         ask = self.asks.get(body.turn, {}).pop((body.hash, body.occurrence), None)
@@ -155,6 +170,10 @@ class _Told:
             self.letters[entry.offset] = letter_of(body, entry)
         elif body.letter in self.letters:
             self.letters[body.letter] = self.letters[body.letter].but(retried=True)
+
+    def _ended(self, turn: str, at: datetime) -> Iterator[Record]:
+        self.prompts.pop(turn, None)
+        return self._over(turn, "dropped", at)
 
     def _over(self, turn: str, state: str, at: datetime) -> Iterator[Record]:
         for ask in self.asks.pop(turn, {}).values():

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from extrovert.core.log import Answered, AskSent, Attempted, Dead, Decided, EffectMoved, Ended, Entry, Failed
+from extrovert.core.log import Answered, AskSent, Attempted, Dead, Decided, EffectMoved, Ended, Entry, Failed, Told
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 
@@ -21,6 +21,7 @@ __all__ = [
     "LedgerHeard",
     "LedgerLetter",
     "LedgerRead",
+    "LedgerTold",
     "LedgerWrite",
     "answered",
     "ask_of",
@@ -31,6 +32,7 @@ __all__ = [
     "failed",
     "letter_of",
     "moved",
+    "told_of",
 ]
 
 
@@ -118,8 +120,8 @@ class LedgerAttempt(Record):
 
 
 class LedgerAsk(Record):
-    """A question that was sent, and its answer. `state` is answered, cancelled, failed (the attempt was),
-    dropped (its turn ended first) or open."""
+    """A question that was sent, whole, and its answer. `told` names what the model was told beside it. `state` is
+    answered, cancelled, failed (the attempt was), dropped (its turn ended first) or open."""
 
     decision: str
     hash: str
@@ -135,6 +137,18 @@ class LedgerAsk(Record):
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    told: str = ""
+
+
+class LedgerTold(Record):
+    """What models are told beside what they are asked: the agent's instructions, the model's parameters (null: none),
+    and the schema of the wanted answer."""
+
+    told: str
+    at: datetime
+    instructions: str
+    parameters: Any
+    schema: Any
 
 
 class LedgerEffect(Record):
@@ -250,8 +264,21 @@ def failed(body: Failed, entry: Entry) -> Record:
 
 def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
     return LedgerAsk(
-        turn, sent.hash, sent.occurrence, sent.kind, sent.model, sent.request, at, "open", None, None, "", 0, 0, None
+        turn,
+        sent.hash,
+        sent.occurrence,
+        sent.kind,
+        sent.model,
+        sent.request,
+        at,
+        "open",
+        *(None, None, "", 0, 0, None),
+        told=sent.told,
     )
+
+
+def told_of(body: Told, at: datetime) -> Record:
+    return LedgerTold(body.told, at, body.instructions, body.parameters, body.schema)
 
 
 def answered(ask: LedgerAsk, body: Answered, at: datetime) -> Record:
