@@ -154,6 +154,22 @@ async def test_instructions_are_told_once_for_all_turns_and_lives(tmp_path: Path
     assert kinds.index("told") == kinds.index("attempted") - 1
 
 
+async def test_what_a_snapshot_does_not_know_of_is_told_again_and_listed_once(tmp_path: Path) -> None:
+    desk, rule = Desk(), Rule(5)
+    host = desk.host(tmp_path / "log", rule)
+    await host.send(desk.cases, Case("a"))
+    host.fold.told.clear()  # as in a snapshot of an earlier version
+    host.engine.keep_snapshot()
+    host.flush()
+    host.crash()
+    await host.send(desk.cases, Case("b"))
+    assert len(host.bodies(Told)) == 2
+    found = await desk.app.sql(
+        host.engine, "select decision, instructions from ledger_asks join ledger_told using (told) order by 1"
+    )
+    assert [row["instructions"] for row in found.dicts()] == ["You rebook passengers."] * 4
+
+
 async def test_other_parameters_are_told_anew(tmp_path: Path) -> None:
     for temperature in (0, 1, 1, 0):
         desk = Desk(settings={"temperature": temperature})
