@@ -183,11 +183,13 @@ async def test_other_parameters_are_told_anew(tmp_path: Path) -> None:
 
 async def test_no_key_in_the_parameters_is_in_the_log(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("SOME_API_TOKEN", "hidden-by-value")
+    monkeypatch.setenv("OTHER_API_TOKEN", "20260301")
     settings = {
         "extra_headers": {"X-Api-Key": "hidden-1"},
         "api_key": "hidden-2",
         "extra_body": {"auth": ["hidden-3"], "proxy": "http://hidden-4:x@proxy.test/v1?sig=hidden-5", "max_tokens": 7},
         "user": "hidden-by-value",
+        "seed": 20260301,
     }
     desk = Desk(settings=settings)
     host = desk.host(tmp_path / "log", Rule(5))
@@ -199,6 +201,7 @@ async def test_no_key_in_the_parameters_is_in_the_log(tmp_path: Path, monkeypatc
         "api_key": "[key]",
         "extra_body": {"auth": "[key]", "proxy": "http://[key]@proxy.test/v1?[key]", "max_tokens": 7},
         "user": "[key]",
+        "seed": 20260301,
     }
 
 

@@ -58,8 +58,6 @@ def whole(asks: Sequence[AskSent], known: Iterable[AskSent]) -> list[AskSent]:
 
     What repeats an ask that is not there any more is null: the turn ended before the span for which the log is kept.
     """
-    if not any(sent.like for sent in asks):
-        return list(asks)
     texts = {sent.hash: sent.request for sent in known}
     found: list[AskSent] = []
     for sent in asks:

@@ -9,7 +9,6 @@ import msgspec
 
 from extrovert.context.copies import Copy
 from extrovert.context.reads import current
-from extrovert.core.asked import shortened
 from extrovert.core.errors import PermanentError, TurnError
 from extrovert.core.log import Answered, AskSent, Attempted, Usage
 from extrovert.core.time import earliest
@@ -19,7 +18,7 @@ from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.holding import Holding
 from extrovert.engine.shard import Call, Shard
 from extrovert.engine.telling import tell
-from extrovert.turns.asking import emitted, sent
+from extrovert.turns.asking import emitted
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.given import scope_of, turn_of, value_of, wanted
 from extrovert.turns.ledger import newer
@@ -297,7 +296,7 @@ class Turning:
             return
         gone = [place for place in turn.calls if place not in asked or place in turn.lost]
         turn.lost, again = frozenset(), {question.place for question in new}
-        tell(shard, new)
+        asks = tell(shard, turn, new)
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
@@ -305,7 +304,7 @@ class Turning:
             attempt=turn.attempt,
             why=why,
             changed=stale,
-            asks=shortened([sent(question) for question in new], turn.prompts),
+            asks=asks,
             joined=[place[0] for place in asked if place not in again],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,

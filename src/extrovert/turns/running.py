@@ -110,7 +110,7 @@ class Running:
         self.positions += body.positions
         if body.changed and body.asks:
             self.reruns += 1
-        asks = whole(body.asks, self.prompts)
+        asks = whole(body.asks, self.prompts) if [sent for sent in body.asks if sent.like] else body.asks
         for place in [place for place in self.calls if place[0] in body.cancelled]:
             del self.calls[place]
         for sent in asks:
