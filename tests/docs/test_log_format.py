@@ -15,7 +15,7 @@ from tests.hosts import Host, Rule
 from tests.spec.airline import Booking, Choice, Flight, Rebooking
 
 from extrovert import App, Turn
-from extrovert.core import admitted, corrected, heard, log
+from extrovert.core import admitted, asked, corrected, heard, log
 from extrovert.stores.sqlite import FORMAT, SqliteStore
 
 PAGE = (Path(__file__).parents[2] / "docs" / "log.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     for name, kind in vars(log).items()
     if isinstance(kind, type)
     and issubclass(kind, msgspec.Struct)
-    and kind.__module__ in (log.__name__, admitted.__name__, corrected.__name__, heard.__name__)
+    and kind.__module__ in (log.__name__, admitted.__name__, asked.__name__, corrected.__name__, heard.__name__)
     and name[0] != "_"
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from extrovert.core.admitted import Admitted, Unanswered
+from extrovert.core.asked import AskSent, Told
 from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.heard import Heard
 from extrovert.core.record import Record
@@ -40,6 +41,7 @@ __all__ = [
     "ReadNote",
     "Retried",
     "RowCorrected",
+    "Told",
     "Unanswered",
     "UndoIntent",
     "Usage",
@@ -124,16 +126,6 @@ class Wake(_Part):
     saw: msgspec.Raw = msgspec.Raw(b"null")
     hops: int = 0
     via: list[str] = []
-
-
-class AskSent(_Part):
-    """An ask as sent: `hash` is the fingerprint of its request, `occurrence` counts equal requests in one turn."""
-
-    hash: str
-    occurrence: int
-    model: str
-    request: msgspec.Raw
-    kind: str = "ask"
 
 
 class Attempted(_Part, tag="attempted", tag_field="kind"):
@@ -365,6 +357,7 @@ Body = (
     | Dead
     | Retried
     | Passed
+    | Told
     | Attempted
     | Admitted
     | Answered

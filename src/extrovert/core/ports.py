@@ -112,13 +112,14 @@ class Store(Protocol):
         ...
 
     def begins(self) -> int:
-        """The offset from which on the log is there. What lay before it was deleted, but for dead letters that wait."""
+        """The offset from which on the log is there. What lay before it was deleted, but for dead letters that wait and
+        what models are told."""
         ...
 
     def forget(self, before: int, limit: int) -> bool:
         """Deletes about `limit` entries below `before`, oldest first, and says whether there are more to delete.
 
-        Dead letters that wait stay, and so does the last entry.
+        Dead letters that wait stay, and so does what models are told, and the last entry.
         """
         ...
 

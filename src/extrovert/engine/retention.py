@@ -2,7 +2,8 @@
 
 Every quarter of the span a snapshot is kept as a base. The newest base that is older than the span, and the log since
 then, give the state as of any moment within the span; what is before that base goes, but for what something unfinished
-still needs: a turn, an effect, or a failed wake that waits among the dead letters with the events that it saw.
+still needs: a turn, an effect, or a failed wake that waits among the dead letters with the events that it saw. Turns
+that were under way at the base stay whole, since what they asked later may be told by what they asked first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,16 @@ _letter: msgspec.json.Decoder[Dead | Retried] = msgspec.json.Decoder(Dead | Retr
 _ended: msgspec.json.Decoder[Decided | Ended] = msgspec.json.Decoder(Decided | Ended)
 
 
+class _UnderWay(msgspec.Struct):
+    trail: list[int]
+
+
+class _State(msgspec.Struct):
+    """What of a snapshot's state says which turns were under way."""
+
+    running: list[_UnderWay]
+
+
 class Retention:
     """What of one engine's log is kept. `span_us` None: all of it."""
 
@@ -35,6 +46,7 @@ class Retention:
         self._latest: Base | None = None if span_us is None else next(reversed(store.bases()), None)
         self._look_us = 0
         self._deleting = False
+        self._began: tuple[Base, int] | None = None
 
     def wants_base(self, now_us: int) -> bool:
         """Whether a snapshot taken now is to be kept as a base."""
@@ -90,8 +102,20 @@ class Retention:
             self.store.drop_base(base)
         if not old:
             return False
-        before = min(old[-1].offset, needed, *self._seen_by_failed_wakes())
+        before = min(self._began_before(old[-1]), needed, *self._seen_by_failed_wakes())
         return self.store.forget(before, STEP)
+
+    def _began_before(self, base: Base) -> int:
+        """Where the first of the turns began that were under way at a base, or the base's own offset."""
+        if self._began is None or self._began[0] != base:
+            saved = self.store.open_base(base)
+            try:
+                found = saved.load()
+            finally:
+                saved.close()
+            running = [] if found is None else msgspec.json.decode(found[1], type=_State).running
+            self._began = base, min([base.offset, *(at for turn in running for at in turn.trail[:1])])
+        return self._began[1]
 
     def _unfinished(self) -> Iterator[int]:
         """The offsets of what turns and effects that are not at their end go back to."""

@@ -58,6 +58,7 @@ class _Turn(msgspec.Struct):
     inbox: list[tuple[str, Any, list[tuple[int, msgspec.Raw]]]] = []
     admissions: list[int] = []
     silent: list[str] = []
+    latest: AskSent | None = None
 
 
 class Snapshot(msgspec.Struct):
@@ -84,6 +85,7 @@ class Snapshot(msgspec.Struct):
     spending: SpendingState = msgspec.field(default_factory=SpendingState)
     heard: dict[str, Heard] = {}
     watched: list[Watched] = []
+    told: list[str] = []
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -124,6 +126,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         spending=fold.spending.save(context.expiry.now_us),
         heard=context.freshness.save(),
         watched=[] if fold.corrections is None else fold.corrections.save(),
+        told=sorted(fold.told),
     )
     return lambda: encode(shot)
 
@@ -150,6 +153,7 @@ def _turn(turn: Running, raw: Any) -> _Turn:
         ],
         admissions=list(turn.admissions),
         silent=list(turn.silent),
+        latest=None if any(sent is turn.latest for sent, _ in turn.calls.values()) else turn.latest,
     )
 
 
@@ -166,6 +170,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     context = fold.context
     fold.moved(shot.end, shot.at_us)
     fold.positions.update(shot.positions)
+    fold.told.update(shot.told)
     context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
     context.freshness.load(shot.heard)
@@ -260,6 +265,7 @@ def _restore_turn(fold: Fold, shot: _Turn) -> None:
     turn.checked_us, turn.attempt, turn.reruns = shot.checked_us, shot.attempt, shot.reruns
     turn.failures, turn.retry_at_us, turn.trail = shot.failures, shot.retry_at_us, shot.trail
     turn.calls = {(sent.hash, sent.occurrence): (sent, at_us) for sent, at_us in shot.calls}
+    turn.latest = shot.latest or next(reversed(turn.prompts), None)
     turn.answers = {(request, occurrence): answer for request, occurrence, answer in shot.answers}
     turn.changes, turn.positions = dict.fromkeys(shot.changes), list(shot.positions)
     turn.admissions = shot.admissions

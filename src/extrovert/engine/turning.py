@@ -17,7 +17,8 @@ from extrovert.engine.bounding import Bounds, hold_asked, said_of_hold
 from extrovert.engine.ending import commit, end, fail, log_emitting
 from extrovert.engine.holding import Holding
 from extrovert.engine.shard import Call, Shard
-from extrovert.turns.asking import emitted, sent
+from extrovert.engine.telling import tell
+from extrovert.turns.asking import emitted
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.given import scope_of, turn_of, value_of, wanted
 from extrovert.turns.ledger import newer
@@ -303,6 +304,7 @@ class Turning:
             return
         gone = [place for place in turn.calls if place not in asked or place in turn.lost]
         turn.lost, again = frozenset(), {question.place for question in new}
+        asks = tell(shard, turn, new)
         body = Attempted(
             turn=turn.id,
             agent=turn.agent.name,
@@ -310,7 +312,7 @@ class Turning:
             attempt=turn.attempt,
             why=why,
             changed=stale,
-            asks=[sent(question) for question in new],
+            asks=asks,
             joined=[place[0] for place in asked if place not in again],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,

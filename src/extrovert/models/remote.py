@@ -16,6 +16,7 @@ import msgspec
 
 from extrovert.core.errors import ExtrovertError, MissingExtra, PermanentError, TransientError
 from extrovert.core.log import Usage
+from extrovert.models.keys import without_keys
 from extrovert.models.schema import is_object, is_text, wanted
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Reply, Request
@@ -24,11 +25,6 @@ __all__ = ["RemoteModel"]
 
 WRAPPED = "answer"
 """The field that holds an answer which is no object, since providers want one."""
-
-SECRET = ("_KEY", "_TOKEN", "_SECRET")
-"""How the names of the environment variables end that hold what nobody is to see."""
-MIN_SECRET = 8
-"""A shorter value is none, and would be found in any text."""
 
 REFUSED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429})
 """With these a provider says that it has not begun to answer."""
@@ -181,10 +177,7 @@ class RemoteModel:
 
     def _clean(self, text: str) -> str:
         """Text without any key that a provider may have been given."""
-        for name, key in os.environ.items():
-            if name == self.declared.api_key_env or (name.endswith(SECRET) and len(key) >= MIN_SECRET):
-                text = text.replace(key, "[key]") if key else text
-        return text
+        return without_keys(text, self.declared.api_key_env)
 
 
 def messages(request: Request) -> list[Any]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import is_prompt, whole
 from extrovert.core.log import (
     Admitted,
     Answered,
+    AskSent,
     Attempted,
     Body,
     Dead,
@@ -23,14 +25,15 @@ from extrovert.core.log import (
     Entry,
     Failed,
     Retried,
+    Told,
     Unanswered,
 )
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.queries.arrow import Gathered
 from extrovert.queries.columns import columns_of
+from extrovert.queries.ledger_admissions import LedgerAdmission, admission_of, charged
 from extrovert.queries.ledger_rows import (
-    LedgerAdmission,
     LedgerAsk,
     LedgerAttempt,
     LedgerDecision,
@@ -39,18 +42,18 @@ from extrovert.queries.ledger_rows import (
     LedgerHeard,
     LedgerLetter,
     LedgerRead,
+    LedgerTold,
     LedgerWrite,
-    admission_of,
     answered,
     ask_of,
     attempt_of,
-    charged,
     decided,
     effect_of,
     ended,
     failed,
     letter_of,
     moved,
+    told_of,
 )
 from extrovert.queries.relations import Part, Relation
 from extrovert.turns.outbox import ENDS, UNDO
@@ -59,7 +62,7 @@ __all__ = ["LEDGER", "gathered", "with_ledger"]
 
 KINDS = (
     *("attempted", "admitted", "answered", "unanswered", "decided", "ended", "failed"),
-    *("effects", "dead", "retried"),
+    *("effects", "dead", "retried", "told"),
 )
 """The kinds of entries that the ledger is made of."""
 
@@ -74,6 +77,7 @@ _RECORDS: dict[str, type[Record]] = {
     "ledger_emits": LedgerEmit,
     "ledger_heard": LedgerHeard,
     "ledger_reads": LedgerRead,
+    "ledger_told": LedgerTold,
     "ledger_writes": LedgerWrite,
 }
 _NAMES: dict[type[Any], str] = {record: name for name, record in _RECORDS.items()}
@@ -110,6 +114,8 @@ class _Told:
         self.wanted = wanted
         self.asks: dict[str, dict[tuple[str, int], LedgerAsk]] = {}
         self.admissions: dict[str, dict[tuple[str, int], LedgerAdmission]] = {}
+        self.prompts: dict[str, list[AskSent]] = {}
+        self.told: set[str] = set()
         self.effects: dict[str, LedgerEffect] = {}
         self.letters: dict[int, LedgerLetter] = {}
 
@@ -123,7 +129,7 @@ class _Told:
             if (name := _NAMES[type(row)]) in self.wanted:
                 yield name, row
 
-    def _told(self, body: Body, entry: Entry) -> Iterator[Record]:
+    def _told(self, body: Body, entry: Entry) -> Iterator[Record]:  # noqa: C901 -- a case for each kind
         at = from_us(entry.at_us)
         match body:
             case Attempted():
@@ -140,13 +146,17 @@ class _Told:
                 yield from self._charged(body, at)
             case Decided():
                 yield from decided(body, entry)
-                yield from self._over(body.turn, "dropped", at)
+                yield from self._ended(body.turn, at)
                 self._intended(body, at)
             case Ended():
                 yield ended(body, entry)
-                yield from self._over(body.turn, "dropped", at)
+                yield from self._ended(body.turn, at)
             case EffectStep():
                 yield from self._moved(body, at)
+            case Told():
+                if body.told not in self.told:  # an engine from an old snapshot tells it again
+                    self.told.add(body.told)
+                    yield told_of(body, at)
             case Dead() | Retried():
                 self._buried(body, entry)
             case _:
@@ -159,8 +169,11 @@ class _Told:
         admitted = self.admissions.get(body.turn, {})
         for place in [place for place in admitted if place[0] in body.cancelled]:
             yield admitted.pop(place).but(state="cancelled", ended_at=at)
-        for sent in body.asks:
+        asks = whole(body.asks, self.prompts.get(body.turn, ()))
+        for sent in asks:
             under_way[sent.hash, sent.occurrence] = ask_of(body.turn, sent, at)
+        if prompts := [sent for sent in asks if is_prompt(sent)]:
+            self.prompts.setdefault(body.turn, []).extend(prompts)
 
     def _answered(self, body: Answered, at: datetime) -> Iterator[Record]:
         ask = self.asks.get(body.turn, {}).pop((body.hash, body.occurrence), None)
@@ -189,6 +202,10 @@ class _Told:
             self.letters[entry.offset] = letter_of(body, entry)
         elif body.letter in self.letters:
             self.letters[body.letter] = self.letters[body.letter].but(retried=True)
+
+    def _ended(self, turn: str, at: datetime) -> Iterator[Record]:
+        self.prompts.pop(turn, None)
+        return self._over(turn, "dropped", at)
 
     def _over(self, turn: str, state: str, at: datetime) -> Iterator[Record]:
         for ask in self.asks.pop(turn, {}).values():

@@ -8,13 +8,22 @@ from typing import Any
 
 import msgspec
 
-from extrovert.core.admitted import Unanswered
-from extrovert.core.log import Admitted, Answered, AskSent, Attempted, Dead, Decided, EffectMoved, Ended, Entry, Failed
+from extrovert.core.log import (
+    Answered,
+    AskSent,
+    Attempted,
+    Dead,
+    Decided,
+    EffectMoved,
+    Ended,
+    Entry,
+    Failed,
+    Told,
+)
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 
 __all__ = [
-    "LedgerAdmission",
     "LedgerAsk",
     "LedgerAttempt",
     "LedgerDecision",
@@ -23,18 +32,18 @@ __all__ = [
     "LedgerHeard",
     "LedgerLetter",
     "LedgerRead",
+    "LedgerTold",
     "LedgerWrite",
-    "admission_of",
     "answered",
     "ask_of",
     "attempt_of",
-    "charged",
     "decided",
     "effect_of",
     "ended",
     "failed",
     "letter_of",
     "moved",
+    "told_of",
 ]
 
 
@@ -122,9 +131,10 @@ class LedgerAttempt(Record):
 
 
 class LedgerAsk(Record):
-    """A question that a turn asked, and its answer. `state` is answered, cancelled, failed (the attempt was),
-    dropped (its turn ended first) or open. Where it has limits it was let through at `admitted_at`, after it had waited
-    for `waited_for`, and `fallback` was asked in the place of its model, because of `fallback_why`."""
+    """A question that a turn asked, whole, and its answer. `told` names what the model was told beside it. `state` is
+    answered, cancelled, failed (the attempt was), dropped (its turn ended first) or open. Where it has limits it was
+    let through at `admitted_at`, after it had waited for `waited_for`, and `fallback` was asked in the place of its
+    model, because of `fallback_why`."""
 
     decision: str
     hash: str
@@ -140,37 +150,22 @@ class LedgerAsk(Record):
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    told: str = ""
     admitted_at: datetime | None = None
     waited_for: str = ""
     fallback: str = ""
     fallback_why: str = ""
 
 
-class LedgerAdmission(Record):
-    """An ask with limits that was let through: what was reserved for it, and what it is charged.
+class LedgerTold(Record):
+    """What models are told beside what they are asked: the agent's instructions, the model's parameters (null: none),
+    and the schema of the wanted answer."""
 
-    `model` was asked, `asked_at` is when the turn asked. `state` is answered, unanswered (an error came), cancelled,
-    failed (the attempt was), dropped (its turn ended first), lost (it was let through anew after a crash) or open.
-    """
-
-    decision: str
-    hash: str
-    occurrence: int
-    agent: str
-    model: str
-    accounts: list[str]
-    asked_at: datetime | None
-    admitted_at: datetime
-    waited_ms: float | None
-    waited_for: str
-    fallback_why: str
-    state: str
-    ended_at: datetime | None
-    reserved_tokens: int
-    reserved_usd: float
-    charged_tokens: int
-    charged_usd: float
-    offset: int
+    told: str
+    at: datetime
+    instructions: str
+    parameters: Any
+    schema: Any
 
 
 class LedgerEffect(Record):
@@ -286,8 +281,21 @@ def failed(body: Failed, entry: Entry) -> Record:
 
 def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
     return LedgerAsk(
-        turn, sent.hash, sent.occurrence, sent.kind, sent.model, sent.request, at, "open", None, None, "", 0, 0, None
+        turn,
+        sent.hash,
+        sent.occurrence,
+        sent.kind,
+        sent.model,
+        sent.request,
+        at,
+        "open",
+        *(None, None, "", 0, 0, None),
+        told=sent.told,
     )
+
+
+def told_of(body: Told, at: datetime) -> Record:
+    return LedgerTold(body.told, at, body.instructions, body.parameters, body.schema)
 
 
 def answered(ask: LedgerAsk, body: Answered, at: datetime) -> Record:
@@ -300,46 +308,6 @@ def answered(ask: LedgerAsk, body: Answered, at: datetime) -> Record:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cost_usd=None if usage.cost_nano_usd is None else usage.cost_nano_usd / 1e9,
-    )
-
-
-def admission_of(body: Admitted, ask: LedgerAsk | None, entry: Entry) -> LedgerAdmission:
-    """All that is reserved is charged until it is known what was taken."""
-    at, usd = from_us(entry.at_us), body.cost_nano_usd / 1e9
-    return LedgerAdmission(
-        body.turn,
-        body.hash,
-        body.occurrence,
-        body.turn.partition(":")[0],
-        body.model,
-        body.accounts,
-        None if ask is None else ask.sent_at,
-        at,
-        None if ask is None else (at - ask.sent_at).total_seconds() * 1000,
-        body.waited_for,
-        body.why,
-        "open",
-        None,
-        body.tokens,
-        usd,
-        body.tokens,
-        usd,
-        entry.offset,
-    )
-
-
-def charged(known: LedgerAdmission, body: Answered | Unanswered, at: datetime) -> Record:
-    """An admission is over: it is charged what is known to have been taken, and else all that was reserved."""
-    if isinstance(body, Unanswered):
-        over = known.but(state="unanswered", ended_at=at)
-        return over.but(charged_tokens=0, charged_usd=0.0) if body.free else over
-    over, usage = known.but(state="answered", ended_at=at), body.usage
-    if usage is None:
-        return over
-    priced = known.reserved_usd > 0 and usage.cost_nano_usd is not None
-    return over.but(
-        charged_tokens=usage.input_tokens + usage.output_tokens,
-        charged_usd=(usage.cost_nano_usd or 0) / 1e9 if priced else known.reserved_usd,
     )
 
 

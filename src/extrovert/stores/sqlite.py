@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS log (
     kind TEXT NOT NULL, wall_us INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS log_dead ON log (offset) WHERE kind IN ('dead', 'retried');
+CREATE INDEX IF NOT EXISTS log_told ON log (offset) WHERE kind = 'told';
 CREATE INDEX IF NOT EXISTS log_invalidated ON log (offset) WHERE kind = 'invalidated';
 CREATE TABLE IF NOT EXISTS turns (
     offset INTEGER PRIMARY KEY, turn TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL
@@ -184,6 +185,14 @@ class SqliteStore:
         )
         return [Entry(*row) for row in found]
 
+    def told(self) -> Iterator[Entry]:
+        """The entries that say what models are told beside what they are asked, in order."""
+        found = self._connection.execute(
+            "SELECT offset, at_us, kind, count, body, wall_us FROM log WHERE kind = 'told' ORDER BY offset"
+        )
+        for row in found:
+            yield Entry(*row)
+
     def at(self, offset: int) -> Entry | None:
         """The entry that covers `offset`."""
         row = self._connection.execute(
@@ -244,7 +253,10 @@ class SqliteStore:
         run = self._connection.execute
         (last,) = run("SELECT coalesce(max(offset), 1) FROM log").fetchone()
         before = min(before, last)
-        query = "SELECT offset FROM log WHERE offset < ? AND kind NOT IN ('dead', 'retried') ORDER BY offset LIMIT ?"
+        query = (
+            "SELECT offset FROM log WHERE offset < ? AND kind NOT IN ('dead', 'retried', 'told') "
+            "ORDER BY offset LIMIT ?"
+        )
         found = [offset for (offset,) in run(query, (before, limit))]
         run("BEGIN IMMEDIATE")
         try:

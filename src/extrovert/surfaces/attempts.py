@@ -16,7 +16,8 @@ class Asked(Record):
     """One ask: `used` where the decision rests on its answer, `cancelled` where nobody waited for one any more.
 
     `kind` is ask, call, or that of a wait: sleep, next or approval. Where it has limits, it waited `waited_ms` for
-    `waited_for`, and `fallback` answered in the place of its `model`, because of `fallback_why`.
+    `waited_for`, and `fallback` answered in the place of its `model`, because of `fallback_why`. `told` names what the
+    model was told beside it.
     """
 
     hash: str
@@ -32,6 +33,7 @@ class Asked(Record):
     waited_for: str = ""
     fallback: str = ""
     fallback_why: str = ""
+    told: str = ""
 
 
 class Attempt(Record):

@@ -127,11 +127,13 @@ def explain(
     """Tell the story of one decision.
 
     What woke it; what it read, at which version, and how old that was when it committed; each attempt, why it was run
-    again, what it asked and what was answered; what was written and emitted; what came of its effects; and what of its
-    reads has been corrected since.
+    again, what it asked and what was answered; what models were told beside that (instructions, parameters, the schema
+    of the answer); what was written and emitted; what came of its effects; and what of its reads has been corrected
+    since. Long texts are cut in the middle; --json has them whole.
 
     With --json, one object: id, agent, key, outcome, cause, offset, at, took_ms, woken_by, due_at, wake, after, events,
-    attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards, undoes and invalidated.
+    attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards, undoes, invalidated
+    and told.
 
     Examples:
       extrovert explain rebook:B-390412-17@8812

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import whole
 from extrovert.core.errors import ExtrovertError
 from extrovert.core.log import (
     Admitted,
     Answered,
+    AskSent,
     Attempted,
     Body,
     Decided,
@@ -29,6 +31,7 @@ from extrovert.core.log import (
     Passed,
     ReadNote,
     Retried,
+    Told,
     Wake,
     Write,
 )
@@ -47,6 +50,7 @@ MANY = 1_000
 ENDS = frozenset({"settled", "failed", "withdrawn"})
 
 _body: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+_told = msgspec.json.Decoder(Told)
 
 
 class Change(Record):
@@ -105,7 +109,8 @@ class Story(Record):
     Its wake was due at `due_at`, at once or when the turn `after` had ended, because of a change of what `woken_by`
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
     `context_age_ms` how long ago the sources were last heard, and `heard_ms` that of each stream on which its reads
-    hang (None: never). Those in `silent` were older than its agent allows, and its fallback answered.
+    hang (None: never). Those in `silent` were older than its agent allows, and its fallback answered. `told` is what
+    its models were told beside what they were asked.
     """
 
     id: str
@@ -134,6 +139,7 @@ class Story(Record):
     heard_ms: dict[str, float | None] = {}
     silent: list[str] = []
     invalidated: list[Corrected] = []
+    told: list[Told] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -173,6 +179,7 @@ class _Teller:
         self.store = store
         self.ended = ended
         self.body = body
+        self._asks: list[AskSent] = []
         self._entry = lru_cache(64)(self._read_entry)
 
     def story(self) -> Story:
@@ -193,6 +200,7 @@ class _Teller:
             events=[change for offset in wake.events if (change := self._change(offset)) is not None],
             attempts=self._attempts(),
             attempts_made=body.attempt,
+            told=self._told(),
         )
         if isinstance(body, Ended):
             return story.but(cause=body.cause)
@@ -283,7 +291,9 @@ class _Teller:
         """Adds one entry of the turn's trail to its attempts."""
         at = from_us(entry.at_us)
         if isinstance(body, Attempted):
-            asked = [Asked(sent.hash, sent.model, sent.request, at, sent.kind) for sent in body.asks]
+            asks = whole(body.asks, self._asks)
+            self._asks += asks
+            asked = [Asked(one.hash, one.model, one.request, at, one.kind, told=one.told) for one in asks]
             cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(
@@ -305,6 +315,13 @@ class _Teller:
             admit(attempts, body, at)
         elif isinstance(body, Failed):
             attempts.append(Attempt(body.attempt, at, "failed", failed=body.cause, retry_at=from_us(body.retry_at_us)))
+
+    def _told(self) -> list[Told]:
+        """What its asks refer to, each once, in order."""
+        wanted = dict.fromkeys(sent.told for sent in self._asks if sent.told)
+        said = [_told.decode(entry.body) for entry in self.store.told()] if wanted else []
+        found = {one.told: one for one in said}
+        return [found[name] for name in wanted if name in found]
 
     # ---- effects
 

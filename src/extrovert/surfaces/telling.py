@@ -85,6 +85,7 @@ def tell_to(out: Console, story: Story) -> None:
         _attempt(out, attempt)
     if story.outcome in ("decided", "shadow"):
         out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
+    _told(out, story)
     _outcome(out, story)
 
 
@@ -214,6 +215,18 @@ def _attempt(out: Console, attempt: Attempt) -> None:
         out.print(f"       found {attempt.saved} answer{'s' if attempt.saved > 1 else ''} that it had", soft_wrap=True)
     if attempt.retry_at is not None:
         out.print(f"       to be tried again at {moment(attempt.retry_at)}", soft_wrap=True)
+
+
+def _told(out: Console, story: Story) -> None:
+    """What models were told beside what they were asked, in short."""
+    for told in story.told:
+        asks = sum(ask.told == told.told for attempt in story.attempts for ask in attempt.asked)
+        _head(out, f"Told with {asks} ask{'s' if asks > 1 else ''}")
+        if told.instructions:
+            out.print(f"  instructions  {short(told.instructions, 400)}", soft_wrap=True)
+        if not is_null(told.parameters):
+            out.print(f"  parameters    {short(told.parameters, 400)}", soft_wrap=True)
+        out.print(f"  answer        {short(told.schema, 400)}", soft_wrap=True)
 
 
 def _ask(out: Console, ask: Asked) -> None:

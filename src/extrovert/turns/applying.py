@@ -20,6 +20,7 @@ from extrovert.core.log import (
     Invalidated,
     Passed,
     Retried,
+    Told,
     Unanswered,
 )
 
@@ -60,5 +61,7 @@ def apply(fold: Fold, body: Body, records: list[Any], offset: int, at_us: int) -
             fold.embedded(body, offset, at_us)
         case Invalidated():
             fold.invalidated(body, offset, at_us)
+        case Told():
+            fold.told.add(body.told)
         case Dead():
             pass

@@ -100,7 +100,9 @@ def parts_of(given: Sequence[Any]) -> list[Part]:
 def sent(question: Question) -> AskSent:
     """The question as the log keeps it."""
     request, (digest, occurrence) = question.request, question.place
-    return AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind)
+    told = request.told
+    name = "" if told is None else told.told
+    return AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind, name)
 
 
 def emitted(question: Question) -> Emit | None:

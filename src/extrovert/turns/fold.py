@@ -42,7 +42,7 @@ from extrovert.turns.chain import OUTSIDE, Cause, Chain, outside
 from extrovert.turns.corrections import Corrections
 from extrovert.turns.declare import Agent
 from extrovert.turns.delayed import Delayed
-from extrovert.turns.invalidated import INVALIDATIONS, told
+from extrovert.turns.invalidated import INVALIDATIONS, event_of
 from extrovert.turns.limits import Breaker
 from extrovert.turns.mail import Mail, address_of
 from extrovert.turns.outbox import Outbox, Pending
@@ -56,7 +56,8 @@ __all__ = ["Fold"]
 
 
 class Fold:
-    """Tables, views, wakes, running turns, what their asks spend, the outbox and the sources' positions.
+    """Tables, views, wakes, running turns, what their asks spend, the outbox and the sources' positions; in `told` what
+    models are told that is in the log.
 
     `parked` are the running turns that wait for nothing but the clock, events, persons and sources. `end` is the next
     free offset and `at_us` the time of the latest entry. `intents` collects the effects that the entries applied since
@@ -90,6 +91,7 @@ class Fold:
         self.spending = Spending(breakers)
         self.corrections = None if horizon_us is None else Corrections(self.context, horizon_us, self.chain)
         self._outcomes = outcomes or {}
+        self.told: set[str] = set()
         self.positions: dict[str, Position] = {}
         self.seen = {name: Seen(stream) for name, stream in self.streams.items() if stream.id}
         self.intents: list[Pending] = []
@@ -309,7 +311,7 @@ class Fold:
         """What a decision had read has been corrected: an event tells of it, where the app wants to know."""
         self.chain.now = Cause(body.hops, body.via)
         if INVALIDATIONS in self.streams:
-            self.context.produce(INVALIDATIONS, told(body), offset)
+            self.context.produce(INVALIDATIONS, event_of(body), offset)
             self._deliver_produced(at_us)
             self.settle(offset, at_us)
 
@@ -376,6 +378,7 @@ class Fold:
     def _parks_or_not(self, turn: Running) -> None:
         book = self.books[turn.agent.name]
         if turn.parks:
+            turn.latest = None
             self.parked[turn.id] = turn
             book.parked.add(turn.key)
         elif self.parked.pop(turn.id, None) is not None:

@@ -21,8 +21,8 @@ __all__ = [
     "DecisionInvalidated",
     "check_reach",
     "checked_horizon",
+    "event_of",
     "invalidations",
-    "told",
 ]
 
 INVALIDATIONS = "invalidations"
@@ -62,7 +62,7 @@ def invalidations() -> Stream[DecisionInvalidated]:
     return Stream(INVALIDATIONS, DecisionInvalidated, "about", made_by=made_by)
 
 
-def told(body: Invalidated) -> DecisionInvalidated:
+def event_of(body: Invalidated) -> DecisionInvalidated:
     """The event of an entry."""
     reads = [
         Correction(

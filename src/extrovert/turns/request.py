@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
-from extrovert.core.log import AskSent, Usage
+from extrovert.core.log import AskSent, Told, Usage
 from extrovert.core.record import Record
+from extrovert.turns.told import told_of
 
 __all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
 
@@ -91,6 +92,13 @@ class Request:
         self.parameters = parameters
         told = (instructions, parameters) if instructions or parameters else ()
         self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told)
+
+    @property
+    def told(self) -> Told | None:
+        """What a model is told beside what it is asked; None for what is asked of nobody to whom one tells anything."""
+        if not (self.instructions or self.parameters):
+            return None
+        return told_of(self.instructions, self.parameters, self.output)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> Request:
         """The same question, with the answers that were not accepted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from extrovert.context.reads import ReadSet
+from extrovert.core.asked import is_prompt, whole
 from extrovert.core.log import AskSent, Attempted, Wake
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.declare import Agent
@@ -27,12 +28,13 @@ class Running:
     of the log.
 
     `calls` are the asks in flight, with the engine time at which each was sent, of which those that are `lost` were in
-    flight in an earlier life, and nobody answers them; `answers` what was remembered; `reads` what the latest attempt
-    read (watched while it waits), `asked` the places of what it asked, in order; `changes` the names of all that
-    changed on the way. `inbox` has the events that came of what it waits for. A guarded turn has the
-    `positions` of its answers. One that is held until the sources of streams are heard has their names in `silent`.
-    `trail` has the offsets of its entries, `admissions` of those that let its asks be sent.
-    `suspended` is the attempt itself, which waits, and goes on where it stands if nothing that it read has changed.
+    flight in an earlier life, and nobody answers them; `answers` what was remembered; `latest` its latest prompt, which
+    the next may repeat, unless it parks; `reads` what the latest attempt read (watched while it waits), `asked` the
+    places of what it asked, in order; `changes` the names of all that changed on the way. `inbox` has the events that
+    came of what it waits for. A guarded turn has the `positions` of its answers. One that is held until the sources of
+    streams are heard has their names in `silent`. `trail` has the offsets of its entries, `admissions` of those that
+    let its asks be sent. `suspended` is the attempt itself, which waits, and goes on where it stands if nothing that it
+    read has changed.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Running:
         "id",
         "inbox",
         "key",
+        "latest",
         "lost",
         "positions",
         "reads",
@@ -74,6 +77,7 @@ class Running:
         self.value: Any = None
         self.version = 0
         self.calls: dict[Place, tuple[AskSent, int]] = {}
+        self.latest: AskSent | None = None
         self.lost: frozenset[Place] = frozenset()
         self.asked: list[Place] = []
         self.changes: dict[str, None] = {}
@@ -107,10 +111,19 @@ class Running:
         self.positions += body.positions
         if body.changed and body.asks:
             self.reruns += 1
+        asks = whole(body.asks, self.prompts) if [sent for sent in body.asks if sent.like] else body.asks
         for place in [place for place in self.calls if place[0] in body.cancelled]:
             del self.calls[place]
-        for sent in body.asks:
+        for sent in asks:
             self.calls[sent.hash, sent.occurrence] = (sent, at_us)
+            if is_prompt(sent):
+                self.latest = sent
+
+    @property
+    def prompts(self) -> list[AskSent]:
+        """What an ask of its may be told by: its prompts in flight, and its latest one."""
+        found = [sent for sent, _ in self.calls.values() if is_prompt(sent)]
+        return found if self.latest is None else [*found, self.latest]
 
     @property
     def whole_trail(self) -> list[int]:
