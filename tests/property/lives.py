@@ -34,7 +34,7 @@ class Life:
         self.answers = Answers(plan.seed)
 
         def answerers(seed: int) -> dict[str, Answerer]:
-            return {"model:any": self.answers}
+            return {"policy:any": self.answers}
 
         self.declared: Declared = msgspec.structs.replace(declared, answerers=answerers, retention_us=kept_us)
         self.settings = Settings(**settings)

@@ -14,7 +14,7 @@ from zlib import crc32
 import msgspec
 from hypothesis import strategies as st
 
-from extrovert import App, Arrival, Model, Record, Refuse, Turn, before, between
+from extrovert import App, Arrival, Record, Refuse, Turn, before, between
 from extrovert.connectors.replay import Replay
 from extrovert.context.index import Index
 from extrovert.context.range_index import RangeIndex
@@ -46,8 +46,6 @@ KEYS = ["k0", "k1", "k2", "k3"]
 PARTS = ["g0", "g1", "g2", "ik0", "ik1", "ik2", "ik3"]
 """The keys of the rows that the view `parts` makes."""
 TABLES = ["facts", "items", "notes"]
-SAID = "Of all that was seen so far, say what comes next. " * 8
-"""How all prompts begin, so that they repeat each other."""
 THINKS_MS = [0, 2, 7, 40, 300, 1_300]
 
 
@@ -257,9 +255,8 @@ def app_of(programs: Sequence[Program], happenings: Iterable[Happening] = ()) ->
     app = App("random")
     context = Context(app)
     wakes = {"commands": context.commands, "facts": context.tables["facts"], "alarm": context.alarm}
-    model = app.model("any", "policy:any", settings={"temperature": 0})
     for number, program in enumerate(programs):
-        _declare(app, context, wakes[program.wakes_on], model, program, f"agent{number}")
+        _declare(app, context, wakes[program.wakes_on], program, f"agent{number}")
     app.source(Replay("source", lambda: arrivals(happenings)))
     return app
 
@@ -273,7 +270,7 @@ def arrivals(happenings: Iterable[Happening]) -> Iterator[Arrival]:
         yield Arrival(at_us, one.stream, None if deletes else Cell(one.key, one.group, one.value or 0), one.key)
 
 
-def _declare(app: App, context: Context, wakes_on: Any, model: Model, program: Program, name: str) -> None:
+def _declare(app: App, context: Context, wakes_on: Any, program: Program, name: str) -> None:
     async def agent(turn: Turn, value: Any) -> None:
         acc = mix(0, [event.value for event in turn.events] or getattr(value, "value", value))
         for number, step in enumerate(program.steps):
@@ -282,7 +279,7 @@ def _declare(app: App, context: Context, wakes_on: Any, model: Model, program: P
     agent.__name__ = name
     app.agent(
         wakes_on=wakes_on,
-        model=model,
+        model="policy:any",
         concurrency=program.concurrency,
         max_reruns=5,
         rest=timedelta(milliseconds=program.rest_ms),
@@ -297,7 +294,7 @@ async def _take(context: Context, turn: Turn, number: int, step: Step, acc: int)
         case Read():
             return mix(acc, _look(context, step, acc))
         case Ask():
-            answer = await turn.ask(f"{SAID}{number}: {acc // step.coarse}", output=int)
+            answer = await turn.ask(f"{number}: {acc // step.coarse}", output=int)
             if step.refuses and answer % step.refuses == 0:
                 raise Refuse("no multiples")
             return mix(acc, answer)
