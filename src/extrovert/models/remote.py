@@ -20,6 +20,7 @@ from extrovert.models.keys import without_keys
 from extrovert.models.schema import is_object, is_text, wanted
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Reply, Request
+from extrovert.turns.told import HIDDEN
 
 __all__ = ["RemoteModel"]
 
@@ -42,13 +43,14 @@ class RemoteModel:
 
     Raises `TransientError` for what may pass (429, 5xx, time-outs, lost connections), `PermanentError` for what will
     not. The error is `free` where the provider cannot have charged for it: it was not reached, or it refused. No
-    message has the API key, nor a body that a provider echoes it in.
+    message has the API key, nor a body that a provider echoes it in. With a `key`, that is the one.
     """
 
-    def __init__(self, declared: Model) -> None:
+    def __init__(self, declared: Model, *, key: str = "") -> None:
         if find_spec("pydantic_ai") is None:
             raise MissingExtra("The package `pydantic-ai-slim`, for asking models,", "models")
         self.declared = declared
+        self._key = key
         self._client: Any = None
         self._model: Any = None
         self._output_mode = ""
@@ -97,7 +99,7 @@ class RemoteModel:
         from pydantic_ai.providers import infer_provider_class
 
         provider: Callable[..., Any] = infer_provider_class(name)
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"api_key": self._key} if self._key else {}
         if self.declared.api_key_env is not None:
             key = os.environ.get(self.declared.api_key_env)
             if not key:
@@ -177,6 +179,7 @@ class RemoteModel:
 
     def _clean(self, text: str) -> str:
         """Text without any key that a provider may have been given."""
+        text = text.replace(self._key, HIDDEN) if self._key else text
         return without_keys(text, self.declared.api_key_env)
 
 
@@ -217,6 +220,8 @@ def _reached(declared: Model) -> str:
     """The name under which Pydantic AI knows the model: at another address it is asked for chat completions, which all
     that speak OpenAI's protocol have."""
     kind, _, rest = declared.of.partition(":")
+    if declared.local:
+        return "openai-chat:local"
     return f"openai-chat:{rest}" if kind == "openai" and declared.base_url is not None else declared.of
 
 
