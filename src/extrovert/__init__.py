@@ -42,11 +42,13 @@ from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -60,6 +62,8 @@ __all__ = [
     "Backoff",
     "BeforeHistory",
     "Breaker",
+    "Calling",
+    "Calls",
     "Change",
     "Condition",
     "Correction",
@@ -90,6 +94,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Result",
     "Search",
     "Session",
     "Shape",
@@ -100,6 +105,7 @@ __all__ = [
     "Table",
     "Thinking",
     "Tick",
+    "Tool",
     "TransientError",
     "Tumbling",
     "Turn",
