@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import pytest
 
-from extrovert import App, PermanentError, Record, Table, Turn
+from extrovert import App, PermanentError, Record, Table, TransientError, Turn
 from extrovert.models.local import LocalModel
 from extrovert.models.local_process import LocalProcess
 from extrovert.turns.declare import Model
@@ -122,7 +122,7 @@ async def test_several_are_answered_by_one_process() -> None:
 
 async def test_a_prompt_that_is_too_long_is_told_as_such() -> None:
     async with local() as model:
-        with pytest.raises(PermanentError, match="context"):
+        with pytest.raises(PermanentError, match=r"4096 tokens.*ask about less"):
             await model(request(int, "seats left: 1. " * 3_000))
 
 
@@ -140,15 +140,28 @@ async def test_a_call_that_is_cancelled_makes_room_for_others() -> None:
     async with local(max_tokens=4_000) as model:
         asking = [asyncio.create_task(model(request(str, f"Tell a long story about {n}."))) for n in range(2)]
         await model.process.life()
-        await until(lambda: model.process.room.locked())
+        await until(model.process.room.locked)
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
-        reply = await asyncio.wait_for(model(request(bool)), 10)  # each story would take longer by itself
+        reply = await asyncio.wait_for(model(request(bool)), 30)  # each story would take longer by itself
     assert msgspec.json.decode(reply.answer, type=bool) in (True, False)
 
 
 # ---- what becomes of its process
+
+
+async def test_what_is_asked_of_a_process_that_dies_may_be_asked_again() -> None:
+    async with local(max_tokens=4_000) as model:
+        asking = [asyncio.create_task(model(request(str, f"Tell a long story about {n}."))) for n in range(2)]
+        await model.process.life()
+        await until(model.process.room.locked)
+        (pid,) = processes(os.getpid())
+        os.kill(pid, signal.SIGKILL)
+        raised = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(one) for one in raised] == [TransientError, TransientError]
+        reply = await model(request(bool))
+    assert msgspec.json.decode(reply.answer, type=bool) in (True, False)
 
 
 class Row(Record):

@@ -30,6 +30,8 @@ HINTS = {
     403: "The API key may not use this model.",
     404: "Check the model's name and base_url=.",
 }
+TOO_LONG = "The prompt is longer than the model takes: ask about less."
+"""What a 400 means that speaks of the context."""
 
 
 class RemoteModel:
@@ -148,7 +150,7 @@ class RemoteModel:
             if status in (408, 409, 425, 429) or status >= 500:
                 wait_s = getattr(error, "retry_after", None)
                 return TransientError(f"{of} answered {status}{detail}", retry_after_s=wait_s, free=status in REFUSED)
-            hint = HINTS.get(status, HINTS[400])
+            hint = TOO_LONG if status == 400 and "context" in detail else HINTS.get(status, HINTS[400])
             return PermanentError(f"{of} answered {status}{detail}. {hint}", free=status in REFUSED)
         if isinstance(error, said.UserError):
             return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}", free=True)
