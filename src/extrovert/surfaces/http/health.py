@@ -15,7 +15,7 @@ from extrovert.surfaces.http.site import Site, durably
 
 __all__ = ["DURABLE_S", "health"]
 
-DURABLE_S = 2.0
+DURABLE_S = 1.0
 """How long it may take until what is in the log is on the disk."""
 
 

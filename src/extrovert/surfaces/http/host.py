@@ -23,7 +23,7 @@ from extrovert.surfaces.http.keys import HOW, TOKEN, Keys
 from extrovert.surfaces.http.settings import Http
 from extrovert.surfaces.http.site import Part, Site, opened
 
-__all__ = ["PARTS", "listening", "mounted"]
+__all__ = ["PARTS", "listening", "mounted", "place"]
 
 PARTS: Sequence[Part] = (health,)
 """All that is there to be reached: each gives its routes."""
@@ -33,12 +33,14 @@ CUT_S = 1.0
 
 
 @asynccontextmanager
-async def listening(http: Http, declared: Declared, engine: Engine) -> AsyncGenerator[None]:
+async def listening(
+    http: Http, declared: Declared, engine: Engine, parts: Sequence[Part] = PARTS
+) -> AsyncGenerator[None]:
     """Answers at `http.url` during the block; then requests and streams under way come to their end, or are cut off.
 
     Raises `DeclarationError` where it may not listen there, `ExtrovertError` where it cannot.
     """
-    async with opened(http, declared, engine, PARTS) as (app, site):
+    async with opened(http, declared, engine, parts) as (app, site):
         with _bound(http) as here:
             server = await _begin(app, here, http)
             ticking = asyncio.create_task(server.main_loop(), name="http")
@@ -93,22 +95,29 @@ async def _end(server: Server, here: socket.socket, ticking: asyncio.Task[None],
         await asyncio.wait(cut, timeout=CUT_S)
     for connection in list(server.server_state.connections):
         connection.transport.abort()
+    server.force_exit = True  # what does not even end when it is cut off is left behind
     await closing
 
 
 # ---- where
 
 
-def _bound(http: Http) -> socket.socket:
-    """A socket at the address, which listens soon."""
+def place(http: Http) -> tuple[socket.AddressFamily, Any]:
+    """The address where it is to listen. Raises `DeclarationError` where it may not."""
     try:
         family, _, _, _, address = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
         raise DeclarationError(f"Http: the host {http.host!r} is not known: {error.strerror}. Give an address.") from error
-    if not (is_here(str(address[0])) or Keys(http).needed):
+    if not (Keys(http).needed or is_here(str(address[0]))):
         raise DeclarationError(
             f"Http: beyond this machine, at {http.host}, a token is needed. {HOW.format(TOKEN)}, or listen at 127.0.0.1."
         )
+    return family, address
+
+
+def _bound(http: Http) -> socket.socket:
+    """A socket at the address, which listens soon."""
+    family, address = place(http)
     here = socket.socket(family, socket.SOCK_STREAM)
     try:
         here.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -69,10 +69,11 @@ class Http(msgspec.Struct, kw_only=True):
                 )
 
     def __call__(self, declared: Declared, engine: Engine) -> AbstractAsyncContextManager[None]:
-        """Listens, and answers from this engine, for as long as the block that it is given."""
+        """Listens, and answers from this engine, during the block. Raises `DeclarationError` where it may not listen."""
         needed()
-        from extrovert.surfaces.http.host import listening
+        from extrovert.surfaces.http.host import listening, place
 
+        place(self)
         return listening(self, declared, engine)
 
 
