@@ -36,7 +36,9 @@ def run(
     user: Annotated[
         list[str] | None,
         typer.Option(
-            "--user", metavar="VARIABLE=USER", help="Whose token that variable holds. May be given again.",
+            "--user",
+            metavar="VARIABLE=USER",
+            help="Whose token that variable holds. May be given again.",
             show_default=False,
         ),
     ] = None,

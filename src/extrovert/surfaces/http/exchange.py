@@ -12,6 +12,12 @@ __all__ = ["Exchange"]
 
 GONE: Message = {"type": "http.disconnect"}
 
+TOO_LARGE = 413
+LINGER_BYTES = 8 << 20
+LINGER_S = 1.0
+"""How much of a body that is too large is read and dropped before that is told, at most: most clients listen when they
+have sent all, and hear nothing where the connection is closed on what they send."""
+
 
 class Exchange:
     """Hands the messages of a request on. Once `refusal` is set, that is the answer, unless another one has `begun`.
@@ -49,11 +55,15 @@ class Exchange:
             async with asyncio.timeout_at(self._until_s):
                 message = await self._receive()
         except TimeoutError:
-            return self._cut(408, "too_slow", f"The body did not come within {self._within_s:g} seconds. Send it again.")
+            return self._cut(
+                408, "too_slow", f"The body did not come within {self._within_s:g} seconds. Send it again."
+            )
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._max_body:
-                return self._cut(413, "too_large", f"The body has more than {self._max_body} bytes. Send less at a time.")
+                return self._cut(
+                    TOO_LARGE, "too_large", f"The body has more than {self._max_body} bytes. Send less at a time."
+                )
             self._whole = not message.get("more_body", False)
         return message
 
@@ -72,4 +82,19 @@ class Exchange:
         """Answers with the refusal, if there is one and nothing has been answered yet."""
         if self.refusal is not None and not self.begun:
             self.begun = True
+            if self.refusal.status == TOO_LARGE:
+                await self._linger()
             await refused(self.refusal)(self._scope, self._receive, self._send)
+
+    async def _linger(self) -> None:
+        if any(name == b"expect" for name, _ in self._scope["headers"]):
+            return  # it waits to hear whether to send the body
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while self._read <= LINGER_BYTES:
+                    message = await self._receive()
+                    self._read += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            pass

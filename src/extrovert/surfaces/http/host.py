@@ -84,18 +84,17 @@ async def _end(server: Server, here: socket.socket, ticking: asyncio.Task[None],
     tasks = server.server_state.tasks
     if tasks:
         await asyncio.wait(tasks, timeout=within_s)
-    server.should_exit = True
-    await ticking
-    closing = asyncio.create_task(server.shutdown(sockets=[here]))  # streams are told that their clients have gone
-    await asyncio.wait({closing}, timeout=CUT_S)
-    cut = list(tasks)
-    for task in cut:
+    for task in (cut := list(tasks)):
         task.cancel()
     if cut:
         await asyncio.wait(cut, timeout=CUT_S)
+    server.should_exit = True
+    await ticking
+    server.force_exit = bool(tasks)  # what does not even end when it is cut off is left behind
+    closing = asyncio.create_task(server.shutdown(sockets=[here]))
+    await asyncio.wait({closing}, timeout=CUT_S)
     for connection in list(server.server_state.connections):
-        connection.transport.abort()
-    server.force_exit = True  # what does not even end when it is cut off is left behind
+        connection.transport.abort()  # what its client does not read
     await closing
 
 
@@ -107,10 +106,13 @@ def place(http: Http) -> tuple[socket.AddressFamily, Any]:
     try:
         family, _, _, _, address = socket.getaddrinfo(http.host, http.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise DeclarationError(f"Http: the host {http.host!r} is not known: {error.strerror}. Give an address.") from error
+        raise DeclarationError(
+            f"Http: the host {http.host!r} is not known: {error.strerror}. Give an address."
+        ) from error
     if not (Keys(http).needed or is_here(str(address[0]))):
         raise DeclarationError(
-            f"Http: beyond this machine, at {http.host}, a token is needed. {HOW.format(TOKEN)}, or listen at 127.0.0.1."
+            f"Http: beyond this machine, at {http.host}, a token is needed. {HOW.format(TOKEN)}, or listen at "
+            f"127.0.0.1."
         )
     return family, address
 

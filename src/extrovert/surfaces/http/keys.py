@@ -45,7 +45,9 @@ class Keys:
             )
         hashed = _hash(token)
         if hashed in self._tokens:
-            raise DeclarationError(f"Http: the token in {variable} is that of another variable, too. Give each its own.")
+            raise DeclarationError(
+                f"Http: the token in {variable} is that of another variable, too. Give each its own."
+            )
         self._tokens[hashed] = user
 
     def fits(self, headers: Mapping[str, str]) -> tuple[bool, str | None]:
@@ -61,7 +63,7 @@ class Keys:
         return fits, user
 
     async def known(self, headers: Mapping[str, str], fits: bool, user: str | None) -> str | None:
-        """The user who sends a request, or None where it is not known who. Raises `Refusal` where it may not come in."""
+        """The user who sends a request, or None where that is not known. Raises `Refusal` where it may not come in."""
         if fits or not self.needed:
             return user
         found = None if self._who is None else self._who(headers)

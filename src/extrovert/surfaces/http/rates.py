@@ -28,7 +28,7 @@ class Rates:
         return len(self._free_at)
 
     def take(self, client: Hashable) -> float:
-        """Counts a request of this client. Returns 0, or in how many seconds it may be sent, which is then not counted."""
+        """Counts a request of this client. Returns 0; or in how many seconds it may ask, and then does not count it."""
         now = self._now()
         free_at = max(self._free_at.get(client, now), now) + self._apart_s
         if free_at > now + MINUTE_S + self._apart_s / 2:  # half a request: rounding is no reason to refuse

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Http", "Who", "needed"]
 
-Who = Callable[[Mapping[str, str]], "str | None | Awaitable[str | None]"]
+Who = Callable[[Mapping[str, str]], "str | Awaitable[str | None] | None"]
 """Given the headers of a request, says which user sends it; None lets nobody in."""
 
 ORIGIN = re.compile(r"https?://[^/\s*]+")
@@ -69,7 +69,7 @@ class Http(msgspec.Struct, kw_only=True):
                 )
 
     def __call__(self, declared: Declared, engine: Engine) -> AbstractAsyncContextManager[None]:
-        """Listens, and answers from this engine, during the block. Raises `DeclarationError` where it may not listen."""
+        """Listens, and answers from this engine, during the block. Raises `DeclarationError` where it may not."""
         needed()
         from extrovert.surfaces.http.host import listening, place
 

@@ -51,7 +51,7 @@ Part = Callable[[Site], Awaitable[Sequence[BaseRoute]]]
 async def opened(
     http: Http, declared: Declared, engine: Engine, parts: Sequence[Part]
 ) -> AsyncGenerator[tuple[ASGIApp, Site]]:
-    """The site, guarded as the settings say, during the block. Raises `DeclarationError` for tokens that are not good."""
+    """The site, guarded as the settings say, during the block. Raises `DeclarationError` for tokens that are none."""
     keys = Keys(http)
     async with AsyncExitStack() as lives:
         site = Site(declared, engine, lives)

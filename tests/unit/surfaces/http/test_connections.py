@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ async def test_a_request_that_comes_letter_by_letter_is_left(tmp_path: Path) -> 
         writer.write(b"GET /health HTTP/1.1\r\nx: ")
         while not answer.done():
             writer.write(b"x")
-            await asyncio.sleep(0.01)  # as slow clients do
+            await asyncio.sleep(0.01)  # as slow as such clients are
         assert code(await answer) == (408, "too_slow")
 
 
@@ -57,7 +57,7 @@ async def test_an_answer_may_take_longer_than_the_head_of_a_request(tmp_path: Pa
         assert (await ask(http, "/slow")).body == b"done"
 
 
-@pytest.mark.parametrize("raw", [b"\x16\x03\x01\x02\x00\x01", b"HELO there\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
+@pytest.mark.parametrize("raw", [b"\x16\x03\x01\x02\x00\x01", b"HELO there\r\n\r\n", b"GET /\x00 HTTP/1.1\r\n\r\n"])
 async def test_what_is_no_http_is_told_so(raw: bytes, tmp_path: Path) -> None:
     async with airport(tmp_path, http := Http(port=0, head_within=SOON)):
         assert code(await said(http, raw)) in ((400, "not_http"), (408, "too_slow"))
@@ -66,11 +66,16 @@ async def test_what_is_no_http_is_told_so(raw: bytes, tmp_path: Path) -> None:
 
 async def test_a_head_without_end_is_not_kept(tmp_path: Path) -> None:
     async with airport(tmp_path, http := Http(port=0)):
-        assert code(await said(http, b"GET /" + b"x" * 200_000)) == (400, "not_http")
+        with suppress(ConnectionError):  # it may have hung up on what was still sent
+            assert code(await said(http, b"GET /" + b"x" * 200_000)) == (400, "not_http")
+        assert (await ask(http, "/health")).status == 200
 
 
 async def test_two_lengths_are_none(tmp_path: Path) -> None:
-    raw = head("POST", "/health", content_length="3", transfer_encoding="chunked") + b"0\r\n\r\nGET /ready HTTP/1.1\r\n\r\n"
+    raw = (
+        head("POST", "/health", content_length="3", transfer_encoding="chunked")
+        + b"0\r\n\r\nGET /ready HTTP/1.1\r\n\r\n"
+    )
     twice = head("POST", "/health", content_length="3").replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\n\r\n") + b"abc"
     async with airport(tmp_path, http := Http(port=0, head_within=SOON)):
         for one in (raw, twice):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from httpx2 import AsyncClient
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from extrovert import Http
 from extrovert.surfaces.http.site import Site
-from tests.unit.surfaces.http.wire import airport, ask, code, connected, head, rest, said
+from tests.unit.surfaces.http.wire import airport, ask, code, connected, head, said
 
 SMALL = Http(port=0, max_body=10, body_within=timedelta(milliseconds=100))
 CHUNKED = {"transfer_encoding": "chunked", "connection": "close"}
@@ -38,13 +39,18 @@ async def routes(site: Site) -> Sequence[BaseRoute]:
     return [Route(f"/{one.__name__}", one, methods=["POST"]) for one in (size, careless, unread)]
 
 
+async def slowly(*parts: bytes) -> AsyncGenerator[bytes]:
+    for part in parts:
+        yield part
+
+
 def chunks(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
 
 
 async def test_a_body_within_the_limit_is_read(tmp_path: Path) -> None:
     async with airport(tmp_path, SMALL, routes):
-        assert (await ask(SMALL, "/size", body=b"0123456789")).json == 10
+        assert (await ask(SMALL, "/size", b"0123456789")).json == 10
         assert (await said(SMALL, head("POST", "/size", **CHUNKED) + chunks(b"01234", b"56789", b""))).json == 10
 
 
@@ -60,21 +66,39 @@ async def test_a_length_above_the_limit_is_refused_before_the_body_comes(tmp_pat
 @pytest.mark.parametrize("path", ["/size", "/careless"])
 async def test_a_body_that_does_not_say_its_length_is_cut_at_the_limit(path: str, tmp_path: Path) -> None:
     async with airport(tmp_path, SMALL, routes):
-        assert code(await said(SMALL, head("POST", path, **CHUNKED) + chunks(b"0123456789", b"0"))) == (413, "too_large")
+        assert code(await said(SMALL, head("POST", path, **CHUNKED) + chunks(b"0123456789", b"0"))) == (
+            413,
+            "too_large",
+        )
 
 
 async def test_a_body_without_end_is_not_kept(tmp_path: Path) -> None:
-    async with airport(tmp_path, SMALL, routes), connected(SMALL) as (reader, writer):
-        writer.write(head("POST", "/size", transfer_encoding="chunked"))
-        answer = asyncio.create_task(rest(reader))
-        try:
-            while not answer.done():
-                writer.write(chunks(b"0" * 10_000))
+    async def endless() -> None:
+        async with connected(SMALL) as (_, writer):
+            writer.write(head("POST", "/size", transfer_encoding="chunked"))
+            while True:
+                writer.write(chunks(b"0" * 100_000))
                 await writer.drain()
                 await asyncio.sleep(0)
-        except ConnectionError:
-            pass  # it has hung up
-        assert code(await answer) == (413, "too_large")
+
+    async with airport(tmp_path, SMALL, routes), asyncio.timeout(10):
+        with pytest.raises(ConnectionError):  # it hangs up
+            await endless()
+        assert (await ask(SMALL, "/size", b"01234")).json == 5
+
+
+async def test_a_client_that_listens_when_it_has_sent_all_hears_what_is_wrong(tmp_path: Path) -> None:
+    async with airport(tmp_path, http := Http(port=0), routes), AsyncClient() as client:
+        for body in (b"0" * 3_000_000, slowly(b"0" * 1_000_000, b"0" * 1_000_000, b"0" * 1_000_000)):
+            answer = await client.post(f"{http.url}/size", content=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+        assert (await client.post(f"{http.url}/size", content=b"0" * 1_000_000)).json() == 1_000_000
+
+
+async def test_a_client_that_asks_whether_to_send_the_body_need_not(tmp_path: Path) -> None:
+    async with airport(tmp_path, SMALL, routes):
+        answer = await said(SMALL, head("POST", "/size", content_length="11", expect="100-continue"))
+        assert code(answer) == (413, "too_large")
 
 
 @pytest.mark.parametrize("path", ["/size", "/careless"])
@@ -96,5 +120,5 @@ async def test_a_client_that_leaves_amid_its_body_is_no_error_of_ours(
         async with connected(SMALL) as (_, writer):
             writer.write(head("POST", "/size", content_length="5") + b"01")
             await writer.drain()
-        assert (await ask(SMALL, "/size", body=b"01234")).json == 5
+        assert (await ask(SMALL, "/size", b"01234")).json == 5
     assert caplog.text == ""

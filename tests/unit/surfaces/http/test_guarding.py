@@ -48,7 +48,9 @@ async def test_it_may_call_itself_by_its_names(host: str, tmp_path: Path) -> Non
         assert (await ask(http, "/health", host=host)).status == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", ""]
+)
 async def test_a_name_of_anothers_that_leads_here_is_refused(host: str, tmp_path: Path) -> None:
     async with airport(tmp_path, http := Http(port=0)):
         assert code(await ask(http, "/health", host=host)) == (421, "other_host")
@@ -62,7 +64,9 @@ async def test_a_request_that_names_no_host_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 async def test_it_does_not_listen_beyond_this_machine_without_a_token(host: str, tmp_path: Path) -> None:
-    with pytest.raises(DeclarationError, match=r"beyond this machine, at .*, a token is needed. Make one: export EXTRO"):
+    with pytest.raises(
+        DeclarationError, match=r"beyond this machine, at .*, a token is needed. Make one: export EXTRO"
+    ):
         async with airport(tmp_path, Http(host=host, port=0)):
             pass
 
@@ -99,8 +103,13 @@ def test_a_site_is_named_as_browsers_do(origin: str) -> None:
 async def test_where_there_is_a_token_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXTROVERT_TOKEN", ANN)
     async with airport(tmp_path, http := Http(port=0), routes):
-        for shown in ({}, {"authorization": bearer(BOB)}, {"authorization": f"Basic {ANN}"}, {"x_token": ANN}):
-            answer = await ask(http, "/me", **shown)
+        for name, value in (
+            ("x", ""),
+            ("authorization", bearer(BOB)),
+            ("authorization", f"Basic {ANN}"),
+            ("token", ANN),
+        ):
+            answer = await ask(http, "/me", **{name: value})
             assert code(answer) == (401, "not_authenticated")
             assert answer.headers["www-authenticate"] == "bearer"
             assert ANN not in answer.body.decode()
@@ -185,7 +194,7 @@ async def test_what_is_not_there_is_told_in_the_same_shape(tmp_path: Path) -> No
         answer = await ask(http, "/nowhere")
         assert code(answer) == (404, "not_found")
         assert answer.json["error"]["message"] == "GET /nowhere: Not Found. See docs/http.md for what there is."
-        assert code(await ask(http, "/health", body=b"x")) == (405, "not_with_this_method")
+        assert code(await ask(http, "/health", b"x")) == (405, "not_with_this_method")
 
 
 async def test_of_an_error_of_ours_nothing_is_told_outside_and_no_key_inside(

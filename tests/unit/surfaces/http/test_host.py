@@ -121,7 +121,14 @@ async def test_where_it_cannot_listen_is_told(http: Http, wrong: str, tmp_path: 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("port", -1), ("port", 65_536), ("per_minute", 0), ("max_body", 0), ("connections", 0), ("stop_within", timedelta(0))],
+    [
+        ("port", -1),
+        ("port", 65_536),
+        ("per_minute", 0),
+        ("max_body", 0),
+        ("connections", 0),
+        ("stop_within", timedelta(0)),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_told(name: str, value: object) -> None:
     with pytest.raises(DeclarationError, match=f"Http: {name}= must be"):
@@ -207,9 +214,8 @@ async def test_an_engine_that_has_failed_is_not_ready_and_says_why(tmp_path: Pat
     def fail() -> None:
         raise ZeroDivisionError("a bug")
 
-    http = Http(port=0)
-    with pytest.raises(ZeroDivisionError):
-        async with airport(tmp_path, http) as engine:
+    async def block() -> None:
+        async with airport(tmp_path, http := Http(port=0)) as engine:
             engine.at_instant = fail
             engine.nudge()
             await until(lambda: engine.failure)
@@ -217,6 +223,9 @@ async def test_an_engine_that_has_failed_is_not_ready_and_says_why(tmp_path: Pat
             assert code(answer) == (503, "not_ready")
             assert "The engine has failed: ZeroDivisionError: a bug." in answer.json["error"]["message"]
             assert (await ask(http, "/health")).status == 200
+
+    with pytest.raises(ZeroDivisionError):
+        await block()
 
 
 async def test_an_engine_whose_log_is_not_written_is_not_ready(tmp_path: Path) -> None:

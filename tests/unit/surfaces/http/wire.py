@@ -57,10 +57,12 @@ def head(method: str, path: str, **headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def ask(http: Http, path: str, *, body: bytes = b"", method: str = "", **headers: str) -> Answer:
+async def ask(http: Http, path: str, body: bytes = b"", /, *, method: str = "", **headers: str) -> Answer:
     """The answer to one whole request."""
     sized = {"content-length": str(len(body))} if body else {}
-    return await said(http, head(method or ("POST" if body else "GET"), path, connection="close", **sized, **headers) + body)
+    return await said(
+        http, head(method or ("POST" if body else "GET"), path, connection="close", **sized, **headers) + body
+    )
 
 
 async def said(http: Http, raw: bytes) -> Answer:
