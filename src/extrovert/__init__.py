@@ -41,6 +41,8 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
+from extrovert.surfaces.http.mounting import asgi
+from extrovert.surfaces.http.settings import Http
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
@@ -78,6 +80,7 @@ __all__ = [
     "Guard",
     "GuardFailed",
     "Hit",
+    "Http",
     "Index",
     "InputError",
     "Intended",
@@ -114,6 +117,7 @@ __all__ = [
     "Window",
     "WordLlama",
     "aggregates",
+    "asgi",
     "before",
     "between",
     "heard_within",
