@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -124,6 +125,18 @@ async def test_a_prompt_that_is_too_long_is_told_as_such() -> None:
     async with local() as model:
         with pytest.raises(PermanentError, match=r"4096 tokens.*ask about less"):
             await model(request(int, "seats left: 1. " * 3_000))
+
+
+async def test_it_answers_only_who_has_its_key() -> None:
+    async with local() as model:
+        life = await model.process.life()
+        assert life.url.startswith("http://127.0.0.1:")
+        body = msgspec.json.encode({"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 1})
+        async with aiohttp.ClientSession() as session:
+            for headers in ({}, {"Authorization": "Bearer guessed"}):
+                async with session.post(f"{life.url}/chat/completions", data=body, headers=headers) as response:
+                    assert response.status == 401
+        assert life.key.encode() not in Path(f"/proc/{life.process.pid}/cmdline").read_bytes()
 
 
 async def test_what_is_no_model_cannot_be_loaded(tmp_path: Path) -> None:
