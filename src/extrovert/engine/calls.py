@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from extrovert.context.live import LiveContext
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.engine.shard import Call
 from extrovert.turns.request import Place, Reply, Request
 
-__all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
+__all__ = ["Answerer", "Calls", "Outcome", "OverContext", "TimedAnswerer", "over"]
 
 
 class TimedAnswerer(Protocol):
@@ -25,15 +26,26 @@ class TimedAnswerer(Protocol):
     def answer(self, request: Request) -> msgspec.Raw | Reply: ...
 
 
-Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
+class OverContext(Protocol):
+    """Answers from what live context is when it is asked: `over` gives it one."""
+
+    def over(self, context: LiveContext) -> TimedAnswerer: ...
+
+
+Answerer = TimedAnswerer | OverContext | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
 Outcome = tuple[Call, Reply | Exception]
+
+
+def over(context: LiveContext, answerer: Any) -> Any:
+    """The answerer, over this live context where it answers from that."""
+    return answerer.over(context) if hasattr(answerer, "over") else answerer
 
 
 class Calls:
     """The calls in flight outside the engine's time: tasks, which can be cancelled.
 
     `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead, but for
-    those that go to a policy in a model's place.
+    those that go to a learner, or to a policy in a model's place.
     """
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
@@ -121,7 +133,7 @@ class Calls:
 
     def _answerer(self, call: Call) -> Answerer:
         model = call.to or call.request.model
-        ruled = model.startswith("policy:") and model != call.request.model
+        ruled = (model.startswith("policy:") and model != call.request.model) or model.startswith("learner:")
         found = None if ruled else self._answerers.get(f"agent:{call.agent}")
         found = found or self._answerers.get(model)
         if found is None:
