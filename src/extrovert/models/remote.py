@@ -16,8 +16,8 @@ import msgspec
 
 from extrovert.core.errors import ExtrovertError, MissingExtra, PermanentError, TransientError
 from extrovert.core.log import Usage
+from extrovert.core.schema import is_object, is_text, wanted
 from extrovert.models.keys import without_keys
-from extrovert.models.schema import is_object, is_text, wanted
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Reply, Request
 

@@ -42,11 +42,11 @@ class Asking:
         self.request = request
 
     def __await__(self) -> Generator[tuple[Question, ...], None, Any]:
-        question = self.turn.question(self.request)
+        question = self.turn.memo.question(self.request)
         yield (question,)
-        while not self.turn.knows(question):
+        while not self.turn.memo.knows(question):
             yield (question,)
-        return question.request.decode(self.turn.take(question))
+        return question.request.decode(self.turn.memo.take(question).value)
 
 
 class Gathering:
@@ -64,7 +64,7 @@ class Gathering:
         waiting: dict[int, tuple[Question, ...] | None] = dict.fromkeys(range(len(self.parts)))
         try:
             while waiting:
-                able = [at for at, asked in waiting.items() if asked is None or any(map(self.turn.knows, asked))]
+                able = [at for at, asked in waiting.items() if asked is None or any(map(self.turn.memo.knows, asked))]
                 if not able:
                     yield tuple(question for asked in waiting.values() for question in asked or ())
                 for at in able:
