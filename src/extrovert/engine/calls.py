@@ -57,9 +57,9 @@ class Calls:
         """Whether real work is under way, so that virtual time stands still."""
         return bool(self._tasks)
 
-    def answer_for(self, agent: str, answerer: Answerer) -> None:
-        """From now on all asks of this agent go to `answerer`."""
-        self._answerers[f"agent:{agent}"] = answerer
+    def answer_for(self, name: str, answerer: Answerer) -> None:
+        """From now on all asks of this model, or of the agent in `agent:NAME`, go to `answerer`."""
+        self._answerers[name] = answerer
 
     def timed(self, call: Call) -> bool:
         """Whether `call` is answered in engine time, and not by real work."""

@@ -1,0 +1,190 @@
+"""The models of river learn within an engine as they do outside, over snapshots, and alike in each process."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from river import anomaly, compose, forest, linear_model, naive_bayes, neighbors, preprocessing, tree
+
+from extrovert import App, Record
+from extrovert.context.learner import Learner, Learns
+from extrovert.core.ids import canonical
+from extrovert.engine.recovery import recover
+from extrovert.models.predicting import LearnerModel
+from extrovert.turns.fold import Fold
+from extrovert.turns.request import Request
+from tests.hosts import Host
+
+__all__ = ["MODELS", "answers"]
+
+HOME = Path(__file__).parents[2]
+MANY = 400
+
+
+class Facts(Record):
+    euros: float
+    hour: int
+    country: str
+
+
+class Known(Record):
+    payment_id: str
+    facts: Facts
+    fraud: bool
+
+
+class Numbers(Record):
+    """Facts for models that take numbers alone."""
+
+    euros: float
+    hour: int
+
+
+def scaled(last: Any) -> compose.Pipeline:
+    return compose.Pipeline(compose.Discard("country"), preprocessing.StandardScaler(), last)
+
+
+MODELS: dict[str, tuple[Callable[[], Learns], Callable[[Known], Any] | None, Any]] = {
+    "logistic": (lambda: scaled(linear_model.LogisticRegression()), lambda one: one.fraud, float),
+    "hot": (
+        lambda: compose.Select("country") | preprocessing.OneHotEncoder() | linear_model.LogisticRegression(),
+        lambda one: one.fraud,
+        float,
+    ),
+    "bayes": (naive_bayes.GaussianNB, lambda one: "fraud" if one.fraud else "good", dict[str, float]),
+    "tree": (lambda: tree.HoeffdingTreeClassifier(grace_period=20), lambda one: one.fraud, float),
+    "forest": (lambda: forest.ARFClassifier(n_models=3, seed=7), lambda one: one.fraud, bool),
+    "near": (lambda: scaled(neighbors.KNNClassifier(n_neighbors=3)), lambda one: one.fraud, bool),
+    "linear": (lambda: scaled(linear_model.LinearRegression()), lambda one: one.facts.euros, float),
+    "odd": (lambda: scaled_to_one(anomaly.HalfSpaceTrees(n_trees=5, height=4, seed=7)), None, float),
+}
+"""A model of each kind, its label, and the type of its answers."""
+
+
+def scaled_to_one(last: Any) -> compose.Pipeline:
+    return compose.Pipeline(compose.Discard("country"), preprocessing.MinMaxScaler(), last)
+
+
+def learners() -> tuple[App, Any, dict[str, Learner[Known]]]:
+    app = App("learners")
+    known = app.stream("known", Known, key=Known.payment_id)
+    found = {
+        name: app.learner(name, make, over=known, features=features(name), label=label)
+        for name, (make, label, _) in MODELS.items()
+    }
+    return app, known, found
+
+
+def features(name: str) -> Callable[[Known], Record]:
+    if name == "bayes":
+        return lambda one: Numbers(one.facts.euros, one.facts.hour)
+    return lambda one: one.facts
+
+
+def payments(seed: int, many: int) -> list[Known]:
+    draw = random.Random(seed)
+    found: list[Known] = []
+    for number in range(many):
+        fraud = draw.random() < 0.2
+        euros = round(draw.gauss(900, 100) if fraud else draw.gauss(50, 20), 2)
+        facts = Facts(euros, draw.randrange(24), draw.choice(["AT", "DE", "FR"] if not fraud else ["FR", "XX"]))
+        found.append(Known(f"p{number}", facts, fraud))
+    return found
+
+
+def answers(fold: Fold, found: dict[str, Learner[Known]]) -> dict[str, list[bytes]]:
+    """What each says about payments that it has not seen."""
+    said: dict[str, list[bytes]] = {}
+    for name, learner in found.items():
+        model = LearnerModel(learner).over(fold.context)
+        about = [learner.features(one) for one in payments(2, 20)]
+        requests = [Request("ask", learner.asked_as, one, MODELS[name][2] | None) for one in about]
+        said[name] = [bytes(model.answer(request)) for request in requests]
+    return said
+
+
+async def test_they_learn_over_snapshots_what_they_learn_in_a_loop(tmp_path: Path) -> None:
+    app, known, found = learners()
+    host = Host(app, tmp_path / "log")
+    sent = payments(1, MANY)
+    for begin in range(0, MANY, 90):
+        host.hand_in(known, *sent[begin : begin + 90])
+        answers(host.fold, found)  # to ask changes nothing
+        if begin == 90:
+            await host.stop()
+            host.begin()
+    assert host.dead_letters() == []
+    for name, (make, label, _) in MODELS.items():
+        model: Any = make()
+        for one in sent:
+            given = {field: getattr(features(name)(one), field) for field in features(name)(one).__struct_fields__}
+            model.learn_one(given) if label is None else model.learn_one(given, label(one))
+        host.fold.context.operators[f"{name}"].model, ours = model, host.fold.context.operators[name].model  # pyright: ignore
+        plain = answers(host.fold, {name: found[name]})
+        host.fold.context.operators[name].model = ours  # pyright: ignore
+        assert answers(host.fold, {name: found[name]}) == plain, name
+    fold, begins = recover(host.declared, host.store)
+    assert begins > 1
+    assert answers(fold, found) == answers(host.fold, found)
+
+
+async def test_they_find_what_there_is_to_find(tmp_path: Path) -> None:
+    app, known, found = learners()
+    host = Host(app, tmp_path / "log")
+    host.hand_in(known, *payments(1, MANY))
+
+    def said(name: str, euros: float, country: str, output: Any) -> Any:
+        about = Numbers(euros, 12) if name == "bayes" else Facts(euros, 12, country)
+        request = Request("ask", found[name].asked_as, about, output)
+        return request.decode(LearnerModel(found[name]).over(host.fold.context).answer(request))
+
+    for name in ("logistic", "hot", "tree", "forest", "near"):
+        assert said(name, 950.0, "XX", float) > 0.5 > said(name, 40.0, "AT", float), name
+        assert (said(name, 950.0, "XX", bool), said(name, 40.0, "AT", bool)) == (True, False), name
+    assert said("bayes", 950.0, "XX", str) == "fraud"
+    assert said("bayes", 40.0, "AT", dict[str, float])["good"] > 0.5
+    assert said("odd", 5000.0, "AT", float) > said("odd", 50.0, "AT", float)
+
+
+async def test_the_log_tells_the_version_of_the_library() -> None:
+    _, _, found = learners()
+    assert {name: list(one.libraries) for name, one in found.items()} == {
+        name: ["river", "numpy"] if name == "near" else ["river"] for name in MODELS
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["1", "2"])
+async def test_another_process_with_other_hashes_learns_the_same(seed: str, tmp_path: Path) -> None:
+    app, known, found = learners()
+    host = Host(app, tmp_path / "log")
+    host.hand_in(known, *payments(1, MANY))
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER],
+        cwd=HOME,
+        env={**os.environ, "PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == canonical(answers(host.fold, found)).decode()
+
+
+OTHER = """
+from extrovert.core.ids import canonical
+from tests.hosts import Host
+from tests.integration.test_river_learns import MANY, answers, learners, payments
+
+app, known, found = learners()
+host = Host(app, None)
+host.hand_in(known, *payments(1, MANY))
+print(canonical(answers(host.fold, found)).decode())
+"""
