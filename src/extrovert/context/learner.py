@@ -175,8 +175,8 @@ class LearnerState:
                 f"The snapshot's model of learner `{self.declared.name}` cannot be read: {type(error).__name__}: "
                 f"{error}. Delete the snapshot beside the log (snapshot.sqlite), and it is learnt from the log again."
             ) from error
-        self.learnt = saved.learnt
-        self._keep()
+        self.learnt, self._kept = saved.learnt, saved.model
+        self._lessons.clear()
 
     def figures(self) -> Figures:
         """How many events it has learnt from."""
