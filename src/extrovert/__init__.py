@@ -43,11 +43,13 @@ from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -61,6 +63,8 @@ __all__ = [
     "Backoff",
     "BeforeHistory",
     "Breaker",
+    "Calling",
+    "Calls",
     "Change",
     "Condition",
     "Correction",
@@ -92,6 +96,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Result",
     "Search",
     "Session",
     "Shape",
@@ -102,6 +107,7 @@ __all__ = [
     "Table",
     "Thinking",
     "Tick",
+    "Tool",
     "TransientError",
     "Tumbling",
     "Turn",

@@ -23,12 +23,15 @@ from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
 from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Asks, Effect
+from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
 from extrovert.turns.memo import Memo
 from extrovert.turns.request import Answer, Place, Refusal, Request
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.staged import Staged
+from extrovert.turns.toolbox import Toolbox
+from extrovert.turns.tools import Tool
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
 
 __all__ = ["Turn"]
@@ -41,6 +44,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 U = TypeVar("U")
+ToolLike = Callable[..., Any] | Effect[...] | Tool
 L = TypeVar("L", bound=Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any])
 
 
@@ -93,16 +97,45 @@ class Turn:
 
     # ---- asking
 
-    async def ask(self, about: Record | str, *, output: TypeForm[T], of: Learner[Any] | None = None) -> T:
+    async def ask(
+        self,
+        about: Record | str,
+        *,
+        output: TypeForm[T],
+        of: Learner[Any] | None = None,
+        tools: Sequence[ToolLike] = (),
+        max_steps: int = 10,
+    ) -> T:
         """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`; or
         that `of` a learner.
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
+
+        A model may call `tools` before it answers, in at most `max_steps` requests. They run within the turn: what they
+        read is tracked, what they write or intend is staged until the turn commits. A tool is a function with types and
+        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, or
+        a `Tool`. `Refuse(reason)` in it is told to the model, and takes back what this call has staged.
         """
         by = self._whom(of)
         told = self._agent.instructions if by.prompted else ""
-        request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
-        return await Asking(self, request)
+        if not tools:
+            request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
+            return await Asking(self, request)
+        box = Toolbox(tools)
+
+        def step(exchange: tuple[Exchange, ...]) -> Request:
+            return Request(
+                "ask",
+                by.model,
+                about,
+                output,
+                instructions=told,
+                parameters=by.parameters,
+                tools=box.specs,
+                exchange=exchange,
+            )
+
+        return await box.answer(self, step, max_steps)
 
     def _whom(self, of: Learner[Any] | None) -> Agent[Any] | Asks:
         """Whom an ask goes to."""
