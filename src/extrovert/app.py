@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from extrovert.context.learner import Learner, Learns
 from extrovert.context.stream import Stream
@@ -77,6 +77,9 @@ class App(TurnDeclarations):
         self._check_own(f"Learner `{name}`", "over=", over, Stream)
         return add(self._operators, "learner", name, learner_of(name, make, over, features, label))
 
+    def _learners(self) -> list[Learner[Any]]:
+        return [cast("Learner[Any]", one) for one in self._operators.values() if isinstance(one, Learner)]
+
     # ---- running
 
     def declared(self) -> Declared:
@@ -103,8 +106,7 @@ class App(TurnDeclarations):
             found: dict[str, Answerer] = {
                 f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
             }
-            learners = [one for one in self._operators.values() if isinstance(one, Learner)]
-            found |= {one.asked_as: LearnerModel(one) for one in learners}
+            found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
             for name, model in models.items():
                 found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
             return found

@@ -61,7 +61,11 @@ MODELS: dict[str, tuple[Callable[[], Learns], Callable[[Known], Any] | None, Any
     "bayes": (naive_bayes.GaussianNB, lambda one: "fraud" if one.fraud else "good", dict[str, float]),
     "tree": (lambda: tree.HoeffdingTreeClassifier(grace_period=20), lambda one: one.fraud, float),
     "forest": (lambda: forest.ARFClassifier(n_models=3, seed=7), lambda one: one.fraud, bool),
-    "near": (lambda: scaled(neighbors.KNNClassifier(n_neighbors=3)), lambda one: one.fraud, bool),
+    "near": (
+        lambda: scaled(neighbors.KNNClassifier(n_neighbors=3, engine=neighbors.LazySearch(window_size=100))),
+        lambda one: one.fraud,
+        bool,
+    ),
     "linear": (lambda: scaled(linear_model.LinearRegression()), lambda one: one.facts.euros, float),
     "odd": (lambda: scaled_to_one(anomaly.HalfSpaceTrees(n_trees=5, height=4, seed=7)), None, float),
 }

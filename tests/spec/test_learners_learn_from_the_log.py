@@ -226,16 +226,18 @@ async def test_it_can_be_asked_about_an_event_like_those_that_it_learns_from() -
 @pytest.mark.parametrize("output", [float, bool, dict[str, float]], ids=str)
 async def test_before_it_has_learnt_anything_it_says_so(output: Any) -> None:
     assert await asked(output | None) is None
-    why = "PermanentError: Learner `risk` has not learnt enough to say anything. Allow for that: output=… | None."
+    why = (
+        "failed: PermanentError: Learner `risk` has not learnt enough to say anything. Allow for that: output=… | None."
+    )
     assert await asked(output) == why
 
 
 async def test_what_does_not_fit_ends_the_turn_and_says_why() -> None:
     assert (await asked(Facts, FRAUD)).startswith(
-        "PermanentError: Learner `risk` said true, which is not the wanted type: Expected `object`, got `bool`"
+        "failed: PermanentError: Learner `risk` said true, which is not the wanted type: Expected `object`, got `bool`"
     )
     assert await asked(float, FRAUD, about="a prompt") == (
-        "PermanentError: Learner `risk`, having learnt from 1 events, could not say what it was asked: TypeError: "
+        "failed: PermanentError: Learner `risk`, having learnt from 1 events, could not say what it was asked: TypeError: "
         "string indices must be integers, not 'str'"
     )
 
@@ -268,7 +270,11 @@ async def test_a_refusal_goes_to_the_model_since_a_learner_would_say_the_same_ag
     risk = app.learner("risk", Shares, over=known, features=facts_of, label=fraud_of)
     screened = app.table("screened", Screened, key=Screened.payment_id)
 
-    @app.agent(wakes_on=payments, model="policy:any")
+    @app.policy
+    def never(about: str) -> float:
+        raise AssertionError(about)
+
+    @app.agent(wakes_on=payments, model=never)
     async def decide(turn: Turn, payment: Payment) -> None:
         limit = await turn.ask("how much?", output=float)
         if await turn.ask(Facts(payment.country), output=float, of=risk) > limit:

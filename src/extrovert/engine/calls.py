@@ -78,7 +78,8 @@ class Calls:
         if call.error is not None:
             return call.error
         try:
-            answer: msgspec.Raw | Reply = self._answerer(call).answer(call.request)  # pyright: ignore
+            answerer: Any = self._answerer(call)
+            answer: msgspec.Raw | Reply = answerer.answer(call.request)
             return answer if isinstance(answer, Reply) else Reply(answer)
         except Exception as error:
             return error

@@ -63,7 +63,7 @@ def _said(model: Any, output: Any, features: Any) -> Any:
     able = _last_step(model)
     if hasattr(able, "score_one"):
         return _number(model.score_one(features))
-    if dict in map(get_origin, wanted):
+    if any(get_origin(one) is dict for one in wanted):
         return {_name(label): _number(one) for label, one in _chances(model, features).items()} or None
     if float in wanted and hasattr(able, "predict_proba_one"):
         chances = _chances(model, features)

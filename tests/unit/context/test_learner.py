@@ -68,17 +68,17 @@ def test_a_model_cannot_change_the_lessons() -> None:
 
 
 def test_features_are_a_record_a_dict_or_a_text() -> None:
-    for features in (facts_of, lambda one: {"country": one.country}):
+    for features in (facts_of, as_dict):
         assert learner(features=features).lesson_of(known("AA")) == ({"country": "AA"}, True)
-    assert learner(features=lambda one: one.country).lesson_of(known("AA")) == ("AA", True)
+    assert learner(features=country_of).lesson_of(known("AA")) == ("AA", True)
     with pytest.raises(ValueError, match="its features are a list; they are a dict, a record or a text"):
-        learner(features=lambda one: [one]).lesson_of(known("AA"))
+        learner(features=as_list).lesson_of(known("AA"))
 
 
 def test_it_is_asked_about_facts_or_an_event_of_its_stream() -> None:
-    asked_about = learner(features=lambda one: {"from": one.country}).asked_about
+    asked_about = learner(features=as_dict).asked_about
     assert asked_about(Facts("AA")) == {"country": "AA"}
-    assert asked_about(known("AA")) == {"from": "AA"}
+    assert asked_about(Known("k", "BB")) == {"country": "BB"}
     assert asked_about("a text") == "a text"
 
 
@@ -123,3 +123,15 @@ def other_label(one: Known) -> bool | None:
 
 def other_features(one: Known) -> Mapping[str, Any]:
     return {"country": one.country.lower()}
+
+
+def as_dict(one: Known) -> dict[str, Any]:
+    return {"country": one.country}
+
+
+def as_list(one: Known) -> list[Known]:
+    return [one]
+
+
+def country_of(one: Known) -> str:
+    return one.country

@@ -28,7 +28,8 @@ class Holding(Shares):
 def declare(make: Any, **functions: Any) -> Any:
     app = App("frauds")
     known = app.stream("known", Known, key=Known.payment_id)
-    return app.learner("risk", make, **{"over": known, "features": facts_of, "label": fraud_of, **functions})
+    given: dict[str, Any] = {"over": known, "features": facts_of, "label": fraud_of, **functions}
+    return app.learner("risk", make, **given)
 
 
 @pytest.mark.parametrize(
