@@ -237,8 +237,8 @@ async def test_what_does_not_fit_ends_the_turn_and_says_why() -> None:
         "failed: PermanentError: Learner `risk` said true, which is not the wanted type: Expected `object`, got `bool`"
     )
     assert await asked(float, FRAUD, about="a prompt") == (
-        "failed: PermanentError: Learner `risk`, having learnt from 1 events, could not say what it was asked: TypeError: "
-        "string indices must be integers, not 'str'"
+        "failed: PermanentError: Learner `risk`, having learnt from 1 events, could not say what it was asked: "
+        "TypeError: string indices must be integers, not 'str'"
     )
 
 

@@ -40,7 +40,8 @@ class Learner(Generic[T]):
     """A learner as declared: `make` gives a model that has learnt nothing, which then learns from the events of a
     stream. Made by `App.learner`.
 
-    Another `definition`, which has the functions and the versions of the `libraries`, may learn otherwise.
+    Another `definition`, which has the functions and the versions of the `libraries`, may learn otherwise; by its
+    `parameters` an answer is known to be that of this one.
     """
 
     makes = ""
@@ -63,18 +64,13 @@ class Learner(Generic[T]):
         self.label = label
         self.definition = definition
         self.libraries = libraries
+        self.parameters = canonical({"definition": fingerprint(definition), "libraries": dict(libraries)}).decode()
         self.on = (over.name,)
 
     @property
     def asked_as(self) -> str:
         """The name under which it is asked."""
         return f"learner:{self.name}"
-
-    @property
-    def parameters(self) -> str:
-        """What of it an answer depends on, beside what it has learnt."""
-        libraries = dict(self.libraries)
-        return canonical({"definition": fingerprint(self.definition), "libraries": libraries}).decode()
 
     def begin(self, context: LiveContext) -> LearnerState:
         return LearnerState(self)
