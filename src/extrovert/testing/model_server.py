@@ -108,11 +108,8 @@ class ModelServer:
                 async with self._more:
                     self.asked.append(asked)
                     self._more.notify_all()
-                told = self._plan.pop(0) if len(self._plan) > 1 else self._plan[0]
-                if _streams(asked) and not isinstance(told, _Status):
-                    if not await self._stream(reader, writer, asked, told):
-                        return
-                elif not await self._opened(reader, asked) or not self._answer(writer, asked, told):
+                answer = self._stream if _streams(asked) else self._answer
+                if not await answer(reader, writer, asked):
                     return
                 await writer.drain()
                 asked.answered.set()
@@ -137,7 +134,15 @@ class ModelServer:
         await asyncio.gather(gone, return_exceptions=True)
         return True
 
-    def _answer(self, writer: asyncio.StreamWriter, asked: Asked, told: Any) -> bool:
+    def _next(self) -> Any:
+        return self._plan.pop(0) if len(self._plan) > 1 else self._plan[0]
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> bool:
+        if not await self._opened(reader, asked):
+            return False
+        return self._tell(writer, asked, self._next())
+
+    def _tell(self, writer: asyncio.StreamWriter, asked: Asked, told: Any) -> bool:
         if told is None:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
             return False
@@ -149,10 +154,11 @@ class ModelServer:
         writer.write(_head(200, {}, body) + body)
         return True
 
-    async def _stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked, told: Any
-    ) -> bool:
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> bool:
         """Answers word by word. One that cuts says a few, and closes."""
+        told = self._next()
+        if isinstance(told, _Status):
+            return await self._opened(reader, asked) and self._tell(writer, asked, told)
         writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         whole = _completion(asked.body, "A few words" if told is None else told)
         chunks = _chunks(whole)
