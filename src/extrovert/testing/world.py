@@ -85,8 +85,8 @@ class _Script:
 class World:
     """Runs `app` in virtual time on a store in memory. Effects are recorded, not performed.
 
-    Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`, or
-    ask for the fixture `world`, which takes the `app` of the test's module.
+    Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`
+    (`async with`, where models are really asked, so that their connections are closed), or ask for the fixture `world`, which takes the `app` of the test's module.
     """
 
     def __init__(self, app: App, *, seed: int = 0) -> None:
@@ -120,6 +120,15 @@ class World:
     ) -> None:
         swap(None)
         self.store.close()
+
+    async def __aenter__(self) -> World:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.engine.calls.close()
+        self.__exit__(kind, error, trace)
 
     # ---- doing
 

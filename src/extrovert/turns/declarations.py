@@ -22,6 +22,7 @@ from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, chec
 from extrovert.turns.limits import Breaker, Limits, check_model
 from extrovert.turns.options import AnyModel, asked_as, check_options, of_what, when_stale
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.recordings import Recorded
 from extrovert.turns.turn import Turn
 
 __all__ = ["TurnDeclarations"]
@@ -224,7 +225,7 @@ class TurnDeclarations(Declarations):
     def model(
         self,
         name: str,
-        of: str | Policy[Any] | AnyModel,
+        of: str | Policy[Any] | AnyModel | Recorded,
         *,
         base_url: str | None = None,
         api_key_env: str | None = None,
@@ -242,7 +243,7 @@ class TurnDeclarations(Declarations):
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
         `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
         answers in the model's place, or any model object of Pydantic AI: a double such as `TestModel()`, or one that is
-        set up in code.
+        set up in code; or `Recorded(path, of)`, answers out of a file.
 
         `limits` are for all its asks together, and `breaker` says when it is not asked for a while. `fallback`, another
         model or a policy, then answers in its place where the limits say so, and while the breaker is open; without
@@ -261,6 +262,7 @@ class TurnDeclarations(Declarations):
             fallback=fallback,
             breaker=breaker,
             instance=of if isinstance(of, AnyModel) else None,
+            recorded=of if isinstance(of, Recorded) else None,
         )
         check_model(declared)
         return add(self._models, "model", name, declared)

@@ -10,6 +10,7 @@ from extrovert.context.learner import Learner
 from extrovert.core.errors import DeclarationError
 from extrovert.turns.declare import Asks, Model, OnConflict, Policy
 from extrovert.turns.limits import check_agent
+from extrovert.turns.recordings import Recorded
 
 __all__ = ["AnyModel", "asked_as", "check_options", "of_what", "when_stale"]
 
@@ -27,8 +28,10 @@ class AnyModel(Protocol):
     def request(self, messages: Any, model_settings: Any, model_request_parameters: Any) -> Awaitable[Any]: ...
 
 
-def of_what(of: str | Policy[Any] | AnyModel) -> str:
+def of_what(of: str | Policy[Any] | AnyModel | Recorded) -> str:
     """The name of what answers for a model."""
+    if isinstance(of, Recorded):
+        return of.of
     return f"{of.system}:{of.model_name}" if isinstance(of, AnyModel) else asked_as(of)
 
 
