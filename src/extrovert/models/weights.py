@@ -31,8 +31,9 @@ def weigh(models: Mapping[str, Model], agents: Iterable[Agent[Any]]) -> None:
             raise DeclarationError(
                 f"Model `{model.name}` runs on this machine: base_url= and api_key_env= are for models elsewhere."
             )
-        file = file_of(model)
-        model.weights = f"{file.name} {file.stat().st_size}"
+        if model.recorded is None:  # which is found again where there is no such file
+            file = file_of(model)
+            model.weights = f"{file.name} {file.stat().st_size}"
     for agent in agents:
         if agent.model in local:
             agent.parameters = local[agent.model].parameters
