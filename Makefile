@@ -73,9 +73,11 @@ help:  ## Show this help
 .venv/.test: pyproject.toml | .venv/.pip
 	@echo 'Installing extrovert, its demo and the test tools'
 	@$(PIP) install --editable '.[demo]' --group test
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo $@
 
 .venv/.check: pyproject.toml | .venv/.pip
 	@echo 'Installing extrovert, its demo, the test tools and the linters'
 	@$(PIP) install --editable '.[demo]' --group test --group check
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo .venv/.test $@

@@ -186,6 +186,8 @@ class Engine:
             await self._perform_ready()
             self._take_outcomes()
             self.writing.flush()
+        for close in self.declared.closed:
+            await close()
         await self.snapshots.close()
         if keep_snapshot and self.writing.failure is None and self.shard.fold.end > max(1, self.snapshots.at):
             self.keep_snapshot()
