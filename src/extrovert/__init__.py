@@ -3,6 +3,8 @@
 from extrovert.app import App
 from extrovert.connectors.csv import Csv
 from extrovert.connectors.lines import Lines
+from extrovert.connectors.mcp.result import McpResult
+from extrovert.connectors.mcp.server import McpLook, McpServer
 from extrovert.connectors.parquet import Parquet
 from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
@@ -10,6 +12,7 @@ from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.freshness import heard_within
 from extrovert.context.index import Index
+from extrovert.context.learner import Learner
 from extrovert.context.query import Hit
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.schedule import Tick
@@ -84,8 +87,12 @@ __all__ = [
     "Index",
     "InputError",
     "Intended",
+    "Learner",
     "Limits",
     "Lines",
+    "McpLook",
+    "McpResult",
+    "McpServer",
     "MissingExtra",
     "MissingRow",
     "Model",
