@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from extrovert.context.declarations import Declarations
 from extrovert.context.index import Index
-from extrovert.context.range_index import RangeIndex
 from extrovert.context.learner import Learner
+from extrovert.context.range_index import RangeIndex
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View

@@ -19,9 +19,7 @@ async def noting_its_end(transport: Transport, ended: asyncio.Event) -> AsyncGen
     """The transport as it is; `ended` is set when nothing more can come from it."""
     import anyio
 
-    sender, receiver = anyio.create_memory_object_stream[Any](0)
-
-    async def forward(read: Any) -> None:
+    async def forward(read: Any, sender: Any) -> None:
         async with sender:
             try:
                 async for message in read:
@@ -32,6 +30,8 @@ async def noting_its_end(transport: Transport, ended: asyncio.Event) -> AsyncGen
                 ended.set()
 
     async with transport as (read, write), anyio.create_task_group() as tasks:
-        tasks.start_soon(forward, read)
-        yield receiver, write
+        sender, receiver = anyio.create_memory_object_stream[Any](0)
+        tasks.start_soon(forward, read, sender)
+        async with receiver:
+            yield receiver, write
         tasks.cancel_scope.cancel()
