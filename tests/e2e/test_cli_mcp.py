@@ -94,3 +94,40 @@ def test_nothing_but_the_protocol_is_written_to_standard_output(home: Home) -> N
     done = home("mcp", "airline.py")
     assert (done.code, done.out) == (0, "")
     assert "loaded" in done.err
+
+
+def test_the_tools_of_a_server_are_written_to_a_file_and_what_has_changed_is_said(home: Home) -> None:
+    asks = ["mcp-tools", "airline.tools.json", "--", sys.executable, "-m", "extrovert", "mcp", "airline.py"]
+    first = home(*asks)
+    assert (first.code, first.err) == (0, "")
+    assert first.out.startswith("3 tools of airline ")
+    file = home.path / "airline.tools.json"
+    told = msgspec.json.decode(file.read_bytes())
+    assert [tool["name"] for tool in told["tools"]] == [
+        "find_flights_between_seats",
+        "look_up_flights",
+        "look_up_stranded",
+    ]
+    file.write_text(
+        file.read_text().replace("The row of `flights`", "A row of `flights`").replace("_stranded", "_lost")
+    )
+    again = home(*asks).out.splitlines()[1:]
+    assert again == ["look_up_flights: other description", "look_up_lost: gone", "look_up_stranded: new"]
+    assert home(*asks).out.splitlines()[1:] == ["Nothing is otherwise."]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["x.json"], 2, "has one way to it: command=[…] or url=…"),
+        (["x.json", "--url", "ftp://x"], 2, "url= begins with http:// or https://"),
+        (["x.json", "--", "./no-such-program"], 1, "The server cannot be reached: FileNotFoundError"),
+        (["x.json", "--url", "http://127.0.0.1:9/mcp"], 1, "The server cannot be reached: "),
+    ],
+)
+def test_a_server_that_cannot_be_asked_is_said(home: Home, words: list[str], code: int, said: str) -> None:
+    done = home("mcp-tools", *words)
+    assert (done.code, done.out) == (code, "")
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert not (home.path / "x.json").exists()
