@@ -97,7 +97,19 @@ def test_nothing_but_the_protocol_is_written_to_standard_output(home: Home) -> N
 
 
 def test_the_tools_of_a_server_are_written_to_a_file_and_what_has_changed_is_said(home: Home) -> None:
-    asks = ["mcp-tools", "airline.tools.json", "--", sys.executable, "-m", "extrovert", "mcp", "airline.py"]
+    where = f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}"  # such variables a program is not given of itself
+    asks = [
+        "mcp-tools",
+        "airline.tools.json",
+        "--",
+        "env",
+        where,
+        sys.executable,
+        "-m",
+        "extrovert",
+        "mcp",
+        "airline.py",
+    ]
     first = home(*asks)
     assert (first.code, first.err) == (0, "")
     assert first.out.startswith("3 tools of airline ")
