@@ -44,6 +44,13 @@ def test_a_tool_that_is_gone_or_takes_other_arguments_is_unlike_its_file() -> No
     assert "`pay` takes other arguments" in found["pay"]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "mode"), [("", "auto"), ("2024-11-05", "legacy"), ("2025-11-25", "legacy"), ("2026-07-28", "auto")]
+)
+def test_a_server_is_greeted_in_the_protocol_that_it_spoke(protocol: str, mode: str) -> None:
+    assert FILE.but(protocol=protocol).mode == mode
+
+
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"server": 1}'])
 def test_a_file_that_is_none_is_said(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "bank.json").write_bytes(text)

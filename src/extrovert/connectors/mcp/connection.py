@@ -136,7 +136,7 @@ class _Live:
 
     async def _hold(self) -> None:
         try:
-            async with connected(self._way, self._over) as client:
+            async with connected(self._way, self._over, self._file.mode) as client:
                 self.wrong = unlike(self._file, await _tools(client))
                 self.client = client
                 self._begun.set_result(None)
@@ -149,7 +149,7 @@ class _Live:
 
 
 @asynccontextmanager
-async def connected(way: Way, ended: asyncio.Event) -> AsyncGenerator[Client]:
+async def connected(way: Way, ended: asyncio.Event, mode: str = "auto") -> AsyncGenerator[Client]:
     """A client of the server during the block; `ended` is set when its program dies meanwhile."""
     needed()
     import httpx2
@@ -160,14 +160,14 @@ async def connected(way: Way, ended: asyncio.Event) -> AsyncGenerator[Client]:
         command, *arguments = way.command
         parameters = StdioServerParameters(command=command, args=arguments, env=way.variables())
         transport = stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr)
-        async with Client(noting_its_end(transport, ended), cache=None) as client:
+        async with Client(noting_its_end(transport, ended), cache=None, mode=mode) as client:
             yield client
         return
     token = way.token()
     headers = {"authorization": f"Bearer {token}"} if token else {}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(way.timeout_s, read=None)) as http,
-        Client(streamable_http_client(way.url, http_client=http), cache=None) as client,
+        Client(streamable_http_client(way.url, http_client=http), cache=None, mode=mode) as client,
     ):
         yield client
 
@@ -176,9 +176,8 @@ async def told_by(way: Way) -> ToolFile:
     """What a server says of itself and its tools. Raises `ExtrovertError` where it says nothing."""
     try:
         async with asyncio.timeout(BEGIN_S), connected(way, asyncio.Event()) as client:
-            info = client.server_info
-            tools = await _tools(client)
-            return ToolFile("" if info is None else info.name, "" if info is None else info.version, tools)
+            name, version = ("", "") if (info := client.server_info) is None else (info.name, info.version)
+            return ToolFile(name, version, await _tools(client), client.protocol_version)
     except TimeoutError:
         raise ExtrovertError(f"The server was not ready within {BEGIN_S:g} s.") from None
     except ExtrovertError:

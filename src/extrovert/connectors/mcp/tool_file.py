@@ -6,7 +6,7 @@ It is written by `extrovert mcp-tools`, and kept beside the app like its code.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,11 +39,17 @@ class ToldTool(Record, omit_defaults=True):
 
 
 class ToolFile(Record):
-    """What a server says of itself and its tools."""
+    """What a server says of itself and its tools, and the version of the `protocol` that it spoke."""
 
     server: str
     version: str
     tools: list[ToldTool]
+    protocol: str = ""
+
+    @property
+    def mode(self) -> Literal["legacy", "auto"]:
+        """How a connection begins. A server of before 2026 is greeted as it expects: many complain of anything else."""
+        return "legacy" if "" < self.protocol < "2026" else "auto"
 
     def tool(self, of: str, name: str) -> ToldTool:
         """The tool of this name. Raises `DeclarationError`, which names those that there are."""
