@@ -3,6 +3,8 @@
 from extrovert.app import App
 from extrovert.connectors.csv import Csv
 from extrovert.connectors.lines import Lines
+from extrovert.connectors.mcp.result import McpResult
+from extrovert.connectors.mcp.server import McpLook, McpServer
 from extrovert.connectors.parquet import Parquet
 from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
@@ -89,6 +91,9 @@ __all__ = [
     "Learner",
     "Limits",
     "Lines",
+    "McpLook",
+    "McpResult",
+    "McpServer",
     "MissingExtra",
     "MissingRow",
     "Model",

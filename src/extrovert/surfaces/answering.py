@@ -24,6 +24,8 @@ from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.heard import freshness_of
+from extrovert.surfaces.mcp.looking_up import compared, looked_up, published
+from extrovert.surfaces.mcp.wire import Compare, ListPublished, LookUp
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -134,6 +136,12 @@ def _told(engine: Engine, request: Request) -> Reply:
             return why_not(engine.shard.fold, declared, key, now_us, acting=acting, hold=hold)
         case ListApprovals():
             return Approvals(pending_approvals(engine.shard.fold))
+        case ListPublished():
+            return published(engine)
+        case LookUp():
+            return looked_up(engine, request)
+        case Compare():
+            return compared(engine, request)
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

@@ -17,6 +17,7 @@ from extrovert.engine.approving import PendingApproval
 from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.surfaces.mcp.wire import Compare, Compared, ListPublished, LookedUp, LookUp, Published
 from extrovert.turns.waits import Approval
 
 __all__ = [
@@ -347,6 +348,9 @@ Request = (
     | ListFreshness
     | Settle
     | WhyNot
+    | ListPublished
+    | LookUp
+    | Compare
 )
 Reply = (
     Welcome
@@ -364,6 +368,9 @@ Reply = (
     | Freshness
     | SettledAs
     | Because
+    | Published
+    | LookedUp
+    | Compared
     | Refused
 )
 

@@ -28,6 +28,7 @@ from extrovert.turns.delegating import delegate
 from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
+from extrovert.turns.lookups import Looked
 from extrovert.turns.memo import Memo
 from extrovert.turns.request import Answer, Place, Refusal, Request
 from extrovert.turns.scope import TurnScope
@@ -46,7 +47,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 U = TypeVar("U")
-ToolLike = Callable[..., Any] | Effect[...] | Tool
+ToolLike = Callable[..., Any] | Effect[...] | Looked | Tool
 L = TypeVar("L", bound=Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any])
 
 
@@ -115,8 +116,9 @@ class Turn:
 
         A model may call `tools` before it answers, in at most `max_steps` requests. They run within the turn: what they
         read is tracked, what they write or intend is staged until the turn commits. A tool is a function with types and
-        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, or
-        a `Tool`. `Refuse(reason)` in it is told to the model, and takes back what this call has staged.
+        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, a
+        table, index, view, window or search, which is looked up, or a `Tool`. `Refuse(reason)` in it is told to the
+        model, and takes back what this call has staged.
         """
         by = self._whom(of)
         told = self._agent.instructions if by.prompted else ""

@@ -25,6 +25,8 @@ COMMANDS = [
     "settle",
     "freshness",
     "inspect",
+    "mcp",
+    "mcp-tools",
     "demo",
 ]
 
