@@ -47,6 +47,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -87,10 +88,12 @@ __all__ = [
     "PermanentError",
     "Policy",
     "Price",
+    "Prompt",
     "RangeIndex",
     "Record",
     "Refuse",
     "Search",
+    "Section",
     "Session",
     "Shape",
     "Sliding",

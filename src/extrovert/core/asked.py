@@ -4,12 +4,13 @@ are kept once."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from extrovert.core.record import Record
 
-__all__ = ["AskSent", "Told", "is_prompt", "shortened", "whole"]
+__all__ = ["AskSent", "Lines", "Told", "is_prompt", "shortened", "whole"]
 
 LEAST = 200
 """What is not longer by so many bytes than what would stand for it stays whole."""
@@ -19,12 +20,30 @@ POINTER = 70
 """About how many bytes it takes to say what an ask is like."""
 
 
+class Lines(Record, array_like=True):
+    """Where the lines `first` to `last` of a prompt come from, counted from 1: the row, event or value at the key `at`
+    of the table, stream or view `of`, and its version; "" where they were computed.
+
+    It was found `through` an index, a search, or a field of a view's value, or is the turn's own write.
+    """
+
+    first: int
+    last: int
+    of: str = ""
+    at: Any = None
+    version: int = 0
+    through: str = ""
+
+
 class AskSent(Record, omit_defaults=True):
     """An ask as sent: `hash` is the fingerprint of its request, `occurrence` counts equal requests in one turn.
 
     `told` names what the model was told beside it: see `Told`. With `like` the request repeats that of an earlier ask
     of the turn, the one with this hash: as JSON text it begins with the first `begins` characters of that one's and
     ends with its last `ends`, and `request` is the text between. `whole` gives it back.
+
+    Of a prompt that is put together of facts, `lines` says where its lines come from, and `facts` what a policy that
+    answers in the model's place is given.
     """
 
     hash: str
@@ -36,6 +55,8 @@ class AskSent(Record, omit_defaults=True):
     like: str = ""
     begins: int = 0
     ends: int = 0
+    lines: list[Lines] = []
+    facts: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Told(Record, omit_defaults=True, tag="told", tag_field="kind"):

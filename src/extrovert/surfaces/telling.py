@@ -9,6 +9,7 @@ from rich.text import Text
 
 from extrovert.core.log import is_null
 from extrovert.surfaces.attempts import Asked, Attempt
+from extrovert.surfaces.lines import line_by_line
 from extrovert.surfaces.printing import columns, moment, plain, short, span
 from extrovert.surfaces.story import Act, Change, Read, Story
 from extrovert.turns.outbox import UNDO
@@ -52,8 +53,8 @@ STYLES = {
 }
 
 
-def tell_to(out: Console, story: Story) -> None:
-    """Prints the story. All times are in UTC."""
+def tell_to(out: Console, story: Story, *, lines: bool = False) -> None:
+    """Prints the story; with `lines` its prompts whole, and where each line comes from. All times are in UTC."""
     out.print(Text(plain(story.id), style="bold"), soft_wrap=True)
     ended = Text(OUTCOMES.get(story.outcome, story.outcome), style=STYLES.get(story.outcome, "bold"))
     number = story.attempts_made
@@ -86,6 +87,8 @@ def tell_to(out: Console, story: Story) -> None:
     if story.outcome in ("decided", "shadow"):
         out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
     _told(out, story)
+    if lines:
+        _lines(out, story)
     _outcome(out, story)
 
 
@@ -227,6 +230,15 @@ def _told(out: Console, story: Story) -> None:
         if not is_null(told.parameters):
             out.print(f"  parameters    {short(told.parameters, 400)}", soft_wrap=True)
         out.print(f"  answer        {short(told.schema, 400)}", soft_wrap=True)
+
+
+def _lines(out: Console, story: Story) -> None:
+    """The prompts, line by line."""
+    for attempt in story.attempts:
+        for ask in attempt.asked:
+            if ask.lines:
+                _head(out, f"Asked {plain(ask.model)} at {moment(ask.sent_at)}, line by line")
+                out.print(line_by_line(msgspec.json.decode(ask.about, type=str | None) or "", ask.lines))
 
 
 def _ask(out: Console, ask: Asked) -> None:

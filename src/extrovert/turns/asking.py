@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from extrovert.core.errors import TurnError
+from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent, Emit
 from extrovert.turns.request import Question, Request
 from extrovert.turns.waits import Awaited
@@ -102,7 +103,9 @@ def sent(question: Question) -> AskSent:
     request, (digest, occurrence) = question.request, question.place
     told = request.told
     name = "" if told is None else told.told
-    return AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind, name)
+    found = AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind, name)
+    prompt = request.prompt
+    return found if prompt is None else found.but(lines=prompt.lines, facts=Raw(canonical(prompt.facts)))
 
 
 def emitted(question: Question) -> Emit | None:

@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import AskSent, Told, Usage
 from extrovert.core.record import Record
+from extrovert.turns.assembling import Assembled
 from extrovert.turns.told import told_of
 
 __all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
@@ -51,6 +52,9 @@ class Request:
     requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
     answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
     is asked for again.
+
+    Where `about` is the text of a `prompt`, that knows where its lines come from. A policy that answers in a model's
+    place is given the prompt's facts, if it has any; then these are in the hash too.
     """
 
     __slots__ = (
@@ -64,6 +68,7 @@ class Request:
         "model",
         "output",
         "parameters",
+        "prompt",
         "refusals",
     )
 
@@ -79,6 +84,7 @@ class Request:
         max_age_us: int | None = None,
         instructions: str = "",
         parameters: str = "",
+        prompt: Assembled | None = None,
     ) -> None:
         self.kind = kind
         self.model = model
@@ -90,8 +96,12 @@ class Request:
         self.max_age_us = max_age_us
         self.instructions = instructions
         self.parameters = parameters
+        self.prompt = prompt
         told = (instructions, parameters) if instructions or parameters else ()
-        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told)
+        facts = () if prompt is None or prompt.facts is None else ("facts", canonical(prompt.facts))
+        self.hash = fingerprint(
+            kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told, *facts
+        )
 
     @property
     def told(self) -> Told | None:
@@ -112,6 +122,7 @@ class Request:
             max_age_us=self.max_age_us,
             instructions=self.instructions,
             parameters=self.parameters,
+            prompt=self.prompt,
         )
 
     def about_to(self, sent: msgspec.Raw) -> Request:
