@@ -41,12 +41,11 @@ class Item(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A section as text: what opens it, the head of its rows, its facts. `ages` where a moment is shown."""
+    """A section as text: what opens it, the head of its rows, its facts."""
 
     opens: str
     head: str
     items: tuple[Item, ...]
-    ages: bool = False
 
     def lines(self, kept: int) -> list[tuple[str, Item | None]]:
         """Its lines with the first `kept` of its facts, each with the fact that it belongs to."""
@@ -95,7 +94,7 @@ def _table(section: Section, names: Sequence[str], origins: Sequence[Origin | No
         return _json([*values, (origin and origin.as_of) or None] if ages else values)
 
     items = tuple(Item((line(row, origin),), origin) for row, origin in zip(section.facts, origins, strict=True))
-    return Block(_opens(section.name), head, items, ages)
+    return Block(_opens(section.name), head, items)
 
 
 def _record(section: Section, names: Sequence[str], origins: Sequence[Origin | None]) -> Block:
@@ -103,7 +102,7 @@ def _record(section: Section, names: Sequence[str], origins: Sequence[Origin | N
     (record,), (origin,) = section.facts, origins
     as_of = origin.as_of if origin is not None and section.ages else ""
     lines = tuple(f"{name}: {_json(getattr(record, name))}" for name in names)
-    return Block(_opens(section.name, as_of), "", (Item(lines, origin),), bool(as_of))
+    return Block(_opens(section.name, as_of), "", (Item(lines, origin),))
 
 
 def _value(fact: Any, origin: Origin | None) -> Item:
