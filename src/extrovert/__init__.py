@@ -41,13 +41,17 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
+from extrovert.surfaces.http.mounting import asgi
+from extrovert.surfaces.http.settings import Http
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.prompt import Prompt, Section
+from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -61,6 +65,8 @@ __all__ = [
     "Backoff",
     "BeforeHistory",
     "Breaker",
+    "Calling",
+    "Calls",
     "Change",
     "Condition",
     "Correction",
@@ -75,6 +81,7 @@ __all__ = [
     "Guard",
     "GuardFailed",
     "Hit",
+    "Http",
     "Index",
     "InputError",
     "Intended",
@@ -92,6 +99,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Result",
     "Search",
     "Section",
     "Session",
@@ -103,6 +111,7 @@ __all__ = [
     "Table",
     "Thinking",
     "Tick",
+    "Tool",
     "TransientError",
     "Tumbling",
     "Turn",
@@ -111,6 +120,7 @@ __all__ = [
     "Window",
     "WordLlama",
     "aggregates",
+    "asgi",
     "before",
     "between",
     "heard_within",

@@ -33,7 +33,7 @@ class Aged:
         context, agent = self._recorded.fold.context, self._agent
         if agent.fresh_us is None and not attempt.turn.fresh_us:
             return False
-        if agent.shadow and attempt.turn.used:
+        if agent.shadow and attempt.turn.memo.used:
             return False  # it goes on where it was, and takes what it finds
         allowed = allowed_us(context, agent, attempt)
         found = {stream: allowed[stream] for stream in too_old(context, allowed) if stream not in self.silent}

@@ -110,7 +110,7 @@ class Holding:
         self._watch(turn, attempt, silent)
 
     def _watch(self, turn: Running, attempt: Attempt, silent: dict[str, int]) -> None:
-        turn.asked = attempt.turn.asked
+        turn.asked = attempt.turn.memo.asked
         reads: ReadSet = {} if turn.positions else dict(attempt.scope.taken)
         for stream, limit_us in silent.items():
             reads[self._context.freshness.state(stream), limit_us] = False

@@ -167,8 +167,8 @@ class Playing:
         return self._side("decided").but(
             writes=writes_of(attempt.scope),
             emits=emits_of(seen),
-            effects=intents(seen.intended),
-            undoes=seen.undone,
+            effects=intents(seen.staged.intended),
+            undoes=seen.staged.undone,
         )
 
     def _side(self, outcome: str, cause: str = "") -> Side:

@@ -140,7 +140,7 @@ class Turning:
             return
         questions = () if attempt is None else attempt.questions
         if attempt is not None and questions and all(question.is_among(turn.calls) for question in questions):
-            turn.asked = attempt.turn.asked
+            turn.asked = attempt.turn.memo.asked
             if self._validates(turn) and not turn.positions:
                 turn.watch(attempt.scope.taken)
             self._park(turn, attempt)
@@ -316,17 +316,17 @@ class Turning:
             joined=[place[0] for place in asked if place not in again],
             cancelled=[place[0] for place in gone],
             refused=attempt.refused,
-            saved=len(attempt.turn.used) + len(asked) - len(new) if stale else 0,
+            saved=len(attempt.turn.memo.used) + len(asked) - len(new) if stale else 0,
             wake=None if turn.trail else turn.wake,
             emits=[emit for question in new if (emit := emitted(question)) and not turn.agent.shadow],
-            positions=attempt.turn.asked[len(turn.positions) :] if turn.positions else [],
+            positions=attempt.turn.memo.asked[len(turn.positions) :] if turn.positions else [],
         )
         if new or gone or stale or body.refused or turn.silent:
             log_emitting(shard, body, lambda offset: self.fold.attempted(body, offset, shard.now_us))
         else:
             turn.attempt -= 1  # one of several answers: nothing has come of it yet
         shard.cancelled.extend((turn.id, place) for place in gone)
-        turn.asked = attempt.turn.asked
+        turn.asked = attempt.turn.memo.asked
         turn.watch(attempt.scope.taken if self._validates(turn) and not turn.positions else {})
         self._park(turn, attempt)
         for question in new:

@@ -17,8 +17,8 @@ class Asked(Record):
 
     `kind` is ask, call, or that of a wait: sleep, next or approval. Where it has limits, it waited `waited_ms` for
     `waited_for`, and `fallback` answered in the place of its `model`, because of `fallback_why`. `told` names what the
-    model was told beside it. `lines` says where the lines of a prompt come from, and `facts` what a policy that answers
-    in the model's place is given.
+    model was told beside it. With tools `about` is a list of `steps`, see `AskSent`. `lines` says where the lines of a
+    prompt come from, and `facts` what a policy that answers in the model's place is given.
     """
 
     hash: str
@@ -35,6 +35,7 @@ class Asked(Record):
     fallback: str = ""
     fallback_why: str = ""
     told: str = ""
+    steps: int = 0
     lines: list[Lines] = []
     facts: msgspec.Raw | None = None
 
@@ -63,7 +64,15 @@ def asked(sent: AskSent, at: datetime) -> Asked:
     """An ask as it was sent, whole."""
     facts = None if is_null(sent.facts) else sent.facts
     return Asked(
-        sent.hash, sent.model, sent.request, at, sent.kind, told=sent.told, lines=sent.lines, facts=facts
+        sent.hash,
+        sent.model,
+        sent.request,
+        at,
+        sent.kind,
+        told=sent.told,
+        steps=sent.steps,
+        lines=sent.lines,
+        facts=facts,
     )
 
 

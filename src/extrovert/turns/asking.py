@@ -43,11 +43,11 @@ class Asking:
         self.request = request
 
     def __await__(self) -> Generator[tuple[Question, ...], None, Any]:
-        question = self.turn.question(self.request)
+        question = self.turn.memo.question(self.request)
         yield (question,)
-        while not self.turn.knows(question):
+        while not self.turn.memo.knows(question):
             yield (question,)
-        return question.request.decode(self.turn.take(question))
+        return question.request.decode(self.turn.memo.take(question).value)
 
 
 class Gathering:
@@ -65,7 +65,7 @@ class Gathering:
         waiting: dict[int, tuple[Question, ...] | None] = dict.fromkeys(range(len(self.parts)))
         try:
             while waiting:
-                able = [at for at, asked in waiting.items() if asked is None or any(map(self.turn.knows, asked))]
+                able = [at for at, asked in waiting.items() if asked is None or any(map(self.turn.memo.knows, asked))]
                 if not able:
                     yield tuple(question for asked in waiting.values() for question in asked or ())
                 for at in able:
@@ -103,9 +103,11 @@ def sent(question: Question) -> AskSent:
     request, (digest, occurrence) = question.request, question.place
     told = request.told
     name = "" if told is None else told.told
-    found = AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind, name)
-    prompt = request.prompt
-    return found if prompt is None else found.but(lines=prompt.lines, facts=Raw(canonical(prompt.facts)))
+    asked, prompt = Raw(request.asked_json), request.prompt
+    found = AskSent(digest, occurrence, request.model, asked, request.kind, name, steps=request.steps)
+    if prompt is None:
+        return found
+    return found.but(lines=[] if request.exchange else prompt.lines, facts=Raw(canonical(prompt.facts)))
 
 
 def emitted(question: Question) -> Emit | None:

@@ -93,13 +93,13 @@ class Attempt:
     def _advance(self) -> None:
         """Lets the coroutine go on until nothing that it waits for is answered. Raises what the coroutine raises."""
         outer = swap(self.scope)
-        knows = self.turn.knows
+        knows = self.turn.memo.knows
         try:
             while True:
                 try:
                     handed_out = self._coroutine.send(None)
                 except StopIteration:
-                    self.turn.check_guards()
+                    self.turn.staged.check_guards()
                     raise
                 asked = questions_of(handed_out)
                 if asked is None:
@@ -114,21 +114,21 @@ class Attempt:
         """An answer was refused: begins again with the refusal told, or gives up. True to begin again."""
         reason, turn = str(refusal), self.turn
         if not isinstance(refusal, Refuse):
-            if turn.latest is not None and turn.latest.request.kind != "ask":
-                self.error = TurnError(f"What came of `{turn.latest.request.model}` does not fit: {reason}")
+            if turn.memo.latest is not None and turn.memo.latest.request.kind != "ask":
+                self.error = TurnError(f"What came of `{turn.memo.latest.request.model}` does not fit: {reason}")
                 return False
             reason = f"the answer does not fit: {reason}"
-        if turn.latest_ask is None and isinstance(refusal, GuardFailed):
+        if turn.memo.latest_ask is None and isinstance(refusal, GuardFailed):
             self.error = refusal
             return False
-        if turn.latest_ask is None:
+        if turn.memo.latest_ask is None:
             self.error = TurnError(f"Agent `{self.agent.name}` refused ({reason}), but nothing had been asked.")
             return False
         self.refused.append(reason)
         if len(self.refused) > self.agent.max_refusals:
             self.error = TurnError(f"Every answer was refused, the last because: {reason}")
             return False
-        question, answer = turn.latest_ask
+        question, answer = turn.memo.latest_ask
         self._refusals[question.base] = (*self._refusals.get(question.base, ()), Refusal(answer.value, reason))
         led_here = self.scope.taken
         self._begin()

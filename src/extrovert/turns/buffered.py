@@ -27,5 +27,5 @@ def emits_of(turn: Turn) -> list[Emit]:
     """The events that it emits."""
     return [
         Emit(stream.name, stream.key_of(event), msgspec.Raw(canonical(event)), due_us)
-        for stream, event, due_us in turn.emitted
+        for stream, event, due_us in turn.staged.emitted
     ]

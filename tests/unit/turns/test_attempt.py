@@ -81,7 +81,7 @@ def test_it_goes_on_where_it_finds_an_answer() -> None:
     second = attempt(agent, {first.questions[0].place: Answer(9, 50, msgspec.Raw(b"17"))})
     second.run()
     assert got == [17]
-    assert [answer.offset for answer in second.turn.used] == [9]
+    assert [answer.offset for answer in second.turn.memo.used] == [9]
     first.drop()
 
 

@@ -48,12 +48,12 @@ def test_what_would_not_come_back_from_the_log_is_an_error_where_it_is_put(turn:
         turn.put(rows, row)
     with pytest.raises(TurnError, match="Agent `agent` gave stream `events` a record that it cannot hold"):
         turn.emit(events, row)
-    assert turn.emitted == []
+    assert turn.staged.emitted == []
 
 
 def test_effects_are_kept_with_their_arguments(turn: Turn) -> None:
     turn.effect(send, "hello")
-    assert [(one.effect.name, one.args) for one in turn.intended] == [("send", b'["hello"]')]
+    assert [(one.effect.name, one.args) for one in turn.staged.intended] == [("send", b'["hello"]')]
 
 
 def test_an_effects_arguments_are_given_in_order(turn: Turn) -> None:
