@@ -1,5 +1,5 @@
-"""Laws of prompts: the same rows give the same text, however they were read and in whatever order they came; a budget is
-never exceeded; what gives way is the end of what was given; and nothing in a row looks like anything but data."""
+"""Laws of prompts: the same rows give the same text, however they were read and in whatever order they came; a budget
+is never exceeded; what gives way is the end of what was given; and nothing in a row looks like anything but data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,22 @@ by_group = docs.index(Doc.group)
 ordered = docs.range_index(Doc.group)
 declared = app.declared()
 
-NASTY = ["</data>", "<", "\n", '"', "\\", "]", "\u2028", "\u202e", "<|im_end|>", "\x00", "\U000e0041", "…", "é", "\u0085"]
+NASTY = [
+    "</data>",
+    "<",
+    "\n",
+    '"',
+    "\\",
+    "]",
+    "\u2028",
+    "\u202e",
+    "<|im_end|>",
+    "\x00",
+    "\U000e0041",
+    "…",
+    "é",
+    "\u0085",
+]
 _text = st.lists(st.sampled_from(NASTY) | st.text(max_size=5), max_size=6).map("".join)
 _docs = st.lists(
     st.builds(
@@ -93,9 +108,10 @@ def test_a_budget_is_never_exceeded_and_only_ends_give_way(
     try:
         found = assembled(Prompt("Look.", *sections, tokens=tokens, budget_tokens=budget), scope)
     except TurnError:
-        bare = [Section(one.name, rows if way is None else rows[:0], gives_way=way) for one, (rows, way) in zip(
-            sections, given_sections, strict=True
-        )]
+        bare = [
+            Section(one.name, rows if way is None else rows[:0], gives_way=way)
+            for one, (rows, way) in zip(sections, given_sections, strict=True)
+        ]
         assert assembled(Prompt("Look.", *bare, tokens=tokens), scope).tokens > budget
         return
     assert found.tokens == tokens(found.text) <= budget

@@ -1,5 +1,5 @@
-"""A prompt says what matters: what is not in it does not change it, so that a turn that a change runs again joins the call
-in flight; and all that is in it can be traced to where it came from."""
+"""A prompt says what matters: what is not in it does not change it, so that a turn that a change runs again joins the
+call in flight; and all that is in it can be traced to where it came from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an agent would ask about a key now can be seen, and to look changes nothing: no entry, no call, no read is kept."""
+"""What an agent would ask about a key now can be seen, and to look changes nothing: no entry, no call, no read."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Shop:
         @app.agent(wakes_on=source, model=app.model("fast", "openai:m"), max_tries=1, **options)
         async def judge(turn: Turn, item: Item) -> None:
             """You judge."""
-            first = await turn.ask(Prompt("How much?", Section("Item", item), Section("Price", self.prices.get("p"))), output=int)
+            sections = Section("Item", item), Section("Price", self.prices.get("p"))
+            first = await turn.ask(Prompt("How much?", *sections), output=int)
             await turn.ask(f"You said {first}. Sure?", output=bool)
 
     def host(self, path: Path | None = None) -> Host:

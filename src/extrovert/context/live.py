@@ -42,7 +42,8 @@ class LiveContext:
 
     `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
     a view that went there and back has not changed. `begins` has the offset from which on an operator follows time,
-    where that was added to an app with a log. `moments` knows when offsets were. Watchers that are not views (running turns) gather in `touched`.
+    where that was added to an app with a log. `moments` knows when offsets were. Watchers that are not views (running
+    turns) gather in `touched`.
     """
 
     def __init__(

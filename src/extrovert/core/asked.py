@@ -10,7 +10,7 @@ import msgspec
 
 from extrovert.core.record import Record
 
-__all__ = ["AskSent", "Lines", "Told", "is_prompt", "shortened", "whole"]
+__all__ = ["AskSent", "Lines", "Told", "is_prompt", "shortened", "text_of", "whole"]
 
 LEAST = 200
 """What is not longer by so many bytes than what would stand for it stays whole."""
@@ -76,6 +76,13 @@ class Told(Record, omit_defaults=True, tag="told", tag_field="kind"):
 def is_prompt(sent: AskSent) -> bool:
     """Whether an ask may be told by another, or another by it: one of a model, if it is long."""
     return sent.kind == "ask" and not sent.model.startswith("policy:") and len(bytes(sent.request)) > LEAST
+
+
+def text_of(request: msgspec.Raw, steps: int) -> str:
+    """The text of a prompt, of its whole request and how many steps that has; "" where the log has it no more."""
+    if steps and request != msgspec.Raw(b"null"):
+        request = msgspec.json.decode(request, type=list[msgspec.Raw])[0]
+    return msgspec.json.decode(request, type=str | None) or ""
 
 
 def whole(asks: Sequence[AskSent], known: Iterable[AskSent]) -> list[AskSent]:

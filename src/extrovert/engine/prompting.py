@@ -1,7 +1,7 @@
 """Prompting: what an agent would ask about a key now, without asking it.
 
-An attempt is run over the present context, as when its wake came now, or as its running turn would be run again; what it
-wants to ask is shown. Nothing of it is sent, logged or kept.
+An attempt is run over the present context, as when its wake came now, or as its running turn would be run again. What
+it wants to ask is shown; nothing of it is sent, logged or kept.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from extrovert.engine.why_not import key_of
 from extrovert.turns.allowed import allowed_us, said_of, too_old
 from extrovert.turns.attempt import Attempt
 from extrovert.turns.declare import Agent
+from extrovert.turns.exchange import Exchange
 from extrovert.turns.given import scope_of, turn_of, value_of, wanted
 from extrovert.turns.prompt import estimated
 from extrovert.turns.request import Request
 from extrovert.turns.running import Running
 
-__all__ = ["Pairs", "WouldAsk", "Wish", "would_ask"]
+__all__ = ["Pairs", "Wish", "WouldAsk", "would_ask"]
 
 Pairs = list[tuple[int, Any]]
 """Events with their offsets."""
@@ -36,10 +37,10 @@ Pairs = list[tuple[int, Any]]
 class Wish(Record):
     """What would be asked: of whom, with which instructions, as which text, for an answer of which schema.
 
-    `kind` is ask, or what is waited for: call, sleep, next or approval. `tokens` is about how many the prompt is, with
-    instructions, schema and tools; `text_tokens` those of its text alone, as the prompt itself counts. `lines` says
-    where its lines come from, `left_out` how many facts of which section do not fit in its budget. `facts` is what a
-    policy is given that answers in the model's place.
+    `kind` is ask, or what is waited for: call, sleep, next or approval. `exchange` has the calls of `tools` so far.
+    `tokens` is about how many the prompt is, with all that; `text_tokens` those of its text alone, as the prompt itself
+    counts. `lines` says where its lines come from, `left_out` how many facts of which section do not fit in its budget.
+    `facts` is what a policy is given that answers in the model's place.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Wish(Record):
     schema: msgspec.Raw
     instructions: str = ""
     tools: msgspec.Raw = msgspec.Raw(b"null")
+    exchange: list[Exchange] = []
     refused: list[str] = []
     tokens: int = 0
     text_tokens: int = 0
@@ -100,9 +102,7 @@ def _as_running(turn: Running) -> tuple[Running, list[str]]:
     return again, [f"Its turn {turn.id} runs, with {len(turn.answers)} answers so far."]
 
 
-def _as_woken(
-    shard: Shard, agent: Agent[Any], key: Any, latest: Callable[[Any], Pairs]
-) -> tuple[Running, list[str]]:
+def _as_woken(shard: Shard, agent: Agent[Any], key: Any, latest: Callable[[Any], Pairs]) -> tuple[Running, list[str]]:
     """A turn as its wake would begin one now."""
     fold = shard.fold
     book = fold.books[agent.name]
@@ -170,12 +170,13 @@ def _said(shard: Shard, attempt: Attempt) -> Iterator[str]:
 
 
 def _wish(request: Request, in_flight: bool) -> Wish:
-    told, prompt = request.told, request.prompt
+    told, prompt, exchange = request.told, request.prompt, list(request.exchange)
     told = None if told is None else clean(told)
     schema = canonical(msgspec.json.schema(request.output)) if told is None else bytes(told.schema)
     instructions = "" if told is None else told.instructions
     text = request.about if isinstance(request.about, str) else request.about_json.decode()
     text_tokens = estimated(text) if prompt is None else prompt.tokens
+    beside = instructions + schema.decode() + request.tools + (canonical(exchange).decode() if exchange else "")
     is_ask = request.kind == "ask"
     return Wish(
         request.kind,
@@ -183,8 +184,10 @@ def _wish(request: Request, in_flight: bool) -> Wish:
         msgspec.Raw(request.about_json),
         msgspec.Raw(schema if is_ask else b"null"),
         instructions,
+        tools=msgspec.Raw(b"null") if told is None else told.tools,
+        exchange=exchange,
         refused=[refusal.reason for refusal in request.refusals],
-        tokens=text_tokens + estimated(instructions) + estimated(schema.decode()) if is_ask else 0,
+        tokens=text_tokens + estimated(beside) if is_ask else 0,
         text_tokens=text_tokens if is_ask else 0,
         lines=[] if prompt is None else prompt.lines,
         left_out={} if prompt is None else prompt.left_out,

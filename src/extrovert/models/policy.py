@@ -28,10 +28,9 @@ class PolicyModel:
 
     def answer(self, request: Request) -> msgspec.Raw:
         """The policy's answer. Raises `PermanentError` where it was asked about something else than it judges."""
-        facts, prompt = self.policy.facts, request.prompt
-        about = request.about if prompt is None or prompt.facts is None else prompt.facts
+        facts, about = self.policy.facts, request.facts
         if facts is not None and not isinstance(about, facts):
-            hint = "" if prompt is None else " Give it facts beside the prompt's text: Prompt(…, facts=…)."
+            hint = "" if request.prompt is None else " Give it facts beside the prompt's text: Prompt(…, facts=…)."
             raise PermanentError(
                 f"Policy `{self.policy.name}` judges {facts.__name__}, but was asked about a "
                 f"{type(about).__name__}.{hint}"

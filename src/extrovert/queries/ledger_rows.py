@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import text_of
 from extrovert.core.log import (
     Answered,
     AskSent,
@@ -160,9 +161,9 @@ class LedgerAsk(Record):
 
 
 class LedgerLine(Record):
-    """Lines of a prompt, from `line` to `last`, and where they come from: the row, event or value at the key `at` of the
-    table, stream or view `of`, and its `version`; "" where they were computed. `through` names an index, a search, a
-    field of a view's value, or says that the row was the turn's own write."""
+    """Lines of a prompt, from `line` to `last`, and where they come from: the row, event or value at the key `at` of
+    the table, stream or view `of`, and its `version`; "" where they were computed. `through` names an index, a search,
+    a field of a view's value, or says that the row was the turn's own write."""
 
     decision: str
     hash: str
@@ -316,7 +317,7 @@ def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
 
 def lines_of(turn: str, sent: AskSent) -> Iterator[Record]:
     """The lines of a prompt that come from facts; their text is empty where the log does not have it any more."""
-    text: list[str] = (msgspec.json.decode(sent.request, type=str | None) or "").split("\n") if sent.lines else []
+    text = text_of(sent.request, sent.steps).split("\n") if sent.lines else []
     for one in sent.lines:
         said = "\n".join(text[one.first - 1 : one.last])
         at = "" if one.at is None else _text(one.at)

@@ -120,9 +120,7 @@ def explain(
             show_default=False,
         ),
     ],
-    lines: Annotated[
-        bool, typer.Option("--lines", help="Show prompts whole, and where each line comes from.")
-    ] = False,
+    lines: Annotated[bool, typer.Option("--lines", help="Show prompts whole, and where each line comes from.")] = False,
     app: AppOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,

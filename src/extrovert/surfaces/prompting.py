@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from extrovert.engine.prompting import Wish
 
-__all__ = ["prompt"]
+__all__ = ["prompt", "show"]
 
 
 def prompt(
@@ -25,14 +25,14 @@ def prompt(
 ) -> None:
     """Show what an agent would ask its model about a key now; nothing is asked.
 
-    It is shown as if the key's wake came now, or as its turn that runs would ask next: the instructions, the prompt line
-    by line with the row, event or view's value that each comes from, the schema of the answer, the tools that are
-    offered, and about how many tokens that is. An agent on a stream is shown with the events that wait for it, or that
-    its latest turn saw.
+    It is shown as if the key's wake came now, or as its turn that runs would ask next: the instructions, the prompt
+    line by line with the row, event or view's value that each comes from, the schema of the answer, the tools that are
+    offered and what those have given that were called, and about how many tokens that is. An agent on a stream is shown
+    with the events that wait for it, or that its latest turn saw.
 
-    With --json, one object: agent, key, wishes (each with kind, model, about, schema, instructions, tools, refused,
-    tokens, text_tokens, lines, left_out, facts and in_flight), because (sentences), turn (the one that runs) and answers
-    (how many it has). A line is [first, last, of, at, version, through].
+    With --json, one object: agent, key, wishes (each with kind, model, about, schema, instructions, tools, exchange,
+    refused, tokens, text_tokens, lines, left_out, facts and in_flight), because (sentences), turn (the one that runs)
+    and answers (how many it has). A line is [first, last, of, at, version, through].
 
     Examples:
       extrovert prompt rebook B-17
@@ -53,10 +53,11 @@ def prompt(
     for line in found.because:
         out.print(plain(line), soft_wrap=True)
     for wish in found.wishes:
-        _show(out, wish)
+        show(out, wish)
 
 
-def _show(out: Console, wish: Wish) -> None:
+def show(out: Console, wish: Wish) -> None:
+    """Shows what would be asked to a person."""
     import msgspec
     from rich.text import Text
 
@@ -79,10 +80,28 @@ def _show(out: Console, wish: Wish) -> None:
     for line in wish.instructions.splitlines():
         out.print(f"  instructions  {plain(line)}", soft_wrap=True)
     out.print(f"  answer        {short(wish.schema, 10_000)}", soft_wrap=True)
-    if not is_null(wish.tools):
-        out.print(f"  tools         {short(wish.tools, 10_000)}", soft_wrap=True)
+    _show_tools(out, wish)
     if not is_null(wish.facts):
         out.print(f"  facts         {short(wish.facts, 10_000)}", soft_wrap=True)
     out.print()
     about = msgspec.json.decode(wish.about)
     out.print(line_by_line(about if isinstance(about, str) else short(wish.about, 10_000), wish.lines))
+
+
+def _show_tools(out: Console, wish: Wish) -> None:
+    """The tools that are offered, and what came of those that were called."""
+    import msgspec
+
+    from extrovert.core.ids import canonical
+    from extrovert.surfaces.printing import plain, short
+    from extrovert.turns.exchange import calls_of
+
+    for tool in msgspec.json.decode(wish.tools) or ():
+        takes = short(canonical(tool["parameters"]), 2_000)
+        out.print(f"  tool          {plain(tool['name'])}: {plain(tool['description'])} {takes}", soft_wrap=True)
+    for step in wish.exchange:
+        said = calls_of(step.said)
+        for calling, result in zip(said.calls if said else (), step.results, strict=True):
+            came = plain(result.error) if result.error else short(result.value, 2_000)
+            given = short(canonical(calling.arguments), 2_000)
+            out.print(f"  called        {plain(calling.tool)} {given}: {came}", soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.text import Text
 
+from extrovert.core.asked import text_of
 from extrovert.core.ids import canonical
 from extrovert.core.log import is_null
 from extrovert.surfaces.attempts import Asked, Attempt
@@ -243,7 +244,7 @@ def _lines(out: Console, story: Story) -> None:
         for ask in attempt.asked:
             if ask.lines:
                 _head(out, f"Asked {plain(ask.model)} at {moment(ask.sent_at)}, line by line")
-                out.print(line_by_line(msgspec.json.decode(ask.about, type=str | None) or "", ask.lines))
+                out.print(line_by_line(text_of(ask.about, ask.steps), ask.lines))
 
 
 def _ask(out: Console, ask: Asked) -> None:

@@ -33,7 +33,8 @@ _OWN_TEXT: Item | None = None
 
 class Assembled(NamedTuple):
     """The text of a prompt, where its lines come from (those of the developer's own text are left out), its tokens, how
-    many facts of each section were left out, and what a policy that answers in a model's place is given (None: the text)."""
+    many facts of each section were left out, and what a policy that answers in a model's place is given (None: the
+    text)."""
 
     text: str
     lines: list[Lines]
@@ -61,7 +62,7 @@ def assembled(prompt: Prompt, scope: TurnScope) -> Assembled:
 def asked_of(
     about: Record | str | Prompt, scope: TurnScope, *, prompted: bool
 ) -> tuple[Record | str, Assembled | None]:
-    """What is asked, and the prompt that it is the text of. A policy (not `prompted`) is asked about the facts alone."""
+    """What is asked, and the prompt that it is the text of. Who is not `prompted` is asked about the facts."""
     if not isinstance(about, Prompt):
         return about, None
     if about.facts is not None and not prompted:

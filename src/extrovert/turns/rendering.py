@@ -1,7 +1,7 @@
 """Rendering: facts as lines of text, always the same way, of which nothing that stands in a fact can break out.
 
-A value is JSON, on one line. What could be taken for the end of a fence, for a token of a model's own (`<|im_end|>`), or
-what is not seen or turns the direction of reading is written as its number, `\\u003c`, as JSON allows.
+A value is JSON, on one line. What could be taken for the end of a fence, for a token of a model's own (`<|im_end|>`),
+or what is not seen or turns the direction of reading is written as its number, `\\u003c`, as JSON allows.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ UNSEEN = (
     "<\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-"""`<`, and controls, marks of direction, separators of lines, and what is as good as nothing to a reader. Joiners and the
-two common variation selectors stay: Persian, Hindi and emoji are spelled with them."""
+"""`<`, and controls, marks of direction, separators of lines, and what is as good as nothing to a reader. Joiners and
+the two common variation selectors stay: Persian, Hindi and emoji are spelled with them."""
 
 AS_OF = "as of"
 """The head of the column with the moments; no field can be called so."""

@@ -57,8 +57,8 @@ class Request:
     With `tools` (what a model is told of them, as JSON) an answer may call those, and `exchange` has the steps so far.
     `asked_json` is what is asked, as the log keeps it: `about` alone, or with tools a list of that and the steps.
 
-    Where `about` is the text of a `prompt`, that knows where its lines come from. A policy that answers in a model's
-    place is given the prompt's facts, if it has any; then these are in the hash too.
+    Where `about` is the text of a `prompt`, that knows where its lines come from. A policy or learner that answers in
+    a model's place is given the prompt's `facts`, if it has any; then these are in the hash too.
     """
 
     __slots__ = (
@@ -120,6 +120,11 @@ class Request:
         return 1 + len(self.exchange) if self.tools else 0
 
     @property
+    def facts(self) -> Any:
+        """What a policy or a learner is asked about."""
+        return self.about if self.prompt is None or self.prompt.facts is None else self.prompt.facts
+
+    @property
     def told(self) -> Told | None:
         """What a model is told beside what it is asked; None for what is asked of nobody to whom one tells anything."""
         if not (self.instructions or self.parameters or self.tools):
@@ -143,12 +148,15 @@ class Request:
             prompt=self.prompt,
         )
 
-    def about_to(self, sent: msgspec.Raw) -> Request:
-        """The same question about what was `sent` in its place, as the log has it."""
-        if bytes(sent) == self.asked_json:
+    def about_to(self, asked: AskSent) -> Request:
+        """The same question about what was asked in its place, as the log has it."""
+        sent, prompt = asked.request, self.prompt
+        if bytes(sent) == self.asked_json and (prompt is None or canonical(prompt.facts) == bytes(asked.facts)):
             return self
         again = copy(self)
         again.asked_json = bytes(sent)
+        if prompt is not None and prompt.facts is not None:
+            again.prompt = prompt._replace(facts=msgspec.json.decode(asked.facts, type=type(prompt.facts)))
         if self.tools:
             sent, *steps = msgspec.json.decode(sent, type=list[msgspec.Raw])
             again.exchange = tuple(msgspec.json.decode(step, type=Exchange) for step in steps)
@@ -180,7 +188,7 @@ class Question(msgspec.Struct, frozen=True):
         sent, _ = calls.get(self.place, (None, 0))
         return sent is not None and sent.model == self.request.model
 
-    def about(self, sent: msgspec.Raw) -> Question:
+    def about(self, sent: AskSent) -> Question:
         """The question as it was sent."""
         return msgspec.structs.replace(self, request=self.request.about_to(sent))
 
