@@ -73,8 +73,8 @@ async def test_the_ledger_and_explain_have_its_lines() -> None:
     desk = Desk()
     host = await desk.begun()
     await host.settle()
-    found = await desk.app.sql(host.engine, "select line, text, of, at from ledger_lines")
-    assert found.rows == [(6, 'booking_id: "B1"', "bookings", "B1")]
+    found = await desk.app.sql(host.engine, 'select line, text, of, "at", version from ledger_lines')
+    assert found.rows == [(6, 'booking_id: "B1"', "bookings", "B1", 2)]
     out = StringIO()
     host.flush()
     tell_to(Console(width=200, file=out), tell(host.store, find(host.store, "rebook:B1")), lines=True)

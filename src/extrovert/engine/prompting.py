@@ -16,6 +16,7 @@ import msgspec
 from extrovert.core.ids import canonical
 from extrovert.core.log import Lines, Wake
 from extrovert.core.record import Record
+from extrovert.core.typed import typed
 from extrovert.engine.shard import Shard
 from extrovert.engine.telling import clean
 from extrovert.engine.why_not import key_of
@@ -172,7 +173,7 @@ def _said(shard: Shard, attempt: Attempt) -> Iterator[str]:
 def _wish(request: Request, in_flight: bool) -> Wish:
     told, prompt, exchange = request.told, request.prompt, list(request.exchange)
     told = None if told is None else clean(told)
-    schema = canonical(msgspec.json.schema(request.output)) if told is None else bytes(told.schema)
+    schema = canonical(typed(request.output).schema) if told is None else bytes(told.schema)
     instructions = "" if told is None else told.instructions
     text = request.about if isinstance(request.about, str) else request.about_json.decode()
     text_tokens = estimated(text) if prompt is None else prompt.tokens

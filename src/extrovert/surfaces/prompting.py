@@ -92,16 +92,15 @@ def _show_tools(out: Console, wish: Wish) -> None:
     """The tools that are offered, and what came of those that were called."""
     import msgspec
 
-    from extrovert.core.ids import canonical
     from extrovert.surfaces.printing import plain, short
     from extrovert.turns.exchange import calls_of
 
     for tool in msgspec.json.decode(wish.tools) or ():
-        takes = short(canonical(tool["parameters"]), 2_000)
+        takes = short(tool["parameters"], 2_000)
         out.print(f"  tool          {plain(tool['name'])}: {plain(tool['description'])} {takes}", soft_wrap=True)
     for step in wish.exchange:
         said = calls_of(step.said)
         for calling, result in zip(said.calls if said else (), step.results, strict=True):
             came = plain(result.error) if result.error else short(result.value, 2_000)
-            given = short(canonical(calling.arguments), 2_000)
+            given = short(calling.arguments, 2_000)
             out.print(f"  called        {plain(calling.tool)} {given}: {came}", soft_wrap=True)

@@ -8,7 +8,6 @@ import msgspec
 from rich.text import Text
 
 from extrovert.core.asked import text_of
-from extrovert.core.ids import canonical
 from extrovert.core.log import is_null
 from extrovert.surfaces.attempts import Asked, Attempt
 from extrovert.surfaces.lines import line_by_line
@@ -304,7 +303,7 @@ def _answered(ask: Asked, answer: msgspec.Raw, after: str) -> str:
     if ask.kind in WAITS and is_null(answer):
         return f"the moment came{after}" if ask.kind == "sleep" else f"none came in time{after}"
     if ask.steps and (calls := calls_of(answer)) is not None:
-        called = "; ".join(f"{plain(one.tool)} {short(canonical(one.arguments), 200)}" for one in calls.calls)
+        called = "; ".join(f"{plain(one.tool)} {short(one.arguments, 200)}" for one in calls.calls)
         return f"called tools{after}: {called}"
     return f"answered{after}: {short(answer, 400)}"
 

@@ -107,7 +107,8 @@ def sent(question: Question) -> AskSent:
     found = AskSent(digest, occurrence, request.model, asked, request.kind, name, steps=request.steps)
     if prompt is None:
         return found
-    return found.but(lines=[] if request.exchange else prompt.lines, facts=Raw(canonical(prompt.facts)))
+    found = found if request.exchange else found.but(lines=prompt.lines)
+    return found if prompt.facts is None else found.but(facts=Raw(canonical(prompt.facts)))
 
 
 def emitted(question: Question) -> Emit | None:

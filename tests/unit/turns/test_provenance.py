@@ -29,7 +29,7 @@ class Timed(Record):
     at: datetime
 
 
-NOON = datetime(2026, 3, 1, 12, 0, 11, tzinfo=UTC)
+NOON = datetime(2025, 12, 1, 12, 0, 11, tzinfo=UTC)
 LONG = "a text that is long enough"
 
 
