@@ -103,7 +103,10 @@ async def test_a_wake_that_waits_is_said() -> None:
 
 
 async def test_where_there_is_nothing_to_ask_about_it_is_said_why() -> None:
-    shop = Shop(on="view", when=lambda item: item.name != "c")
+    def wanted(item: Item) -> bool:
+        return item.name != "c"
+
+    shop = Shop(on="view", when=wanted)
     host = shop.host()
     await host.send(shop.items, Item("a", 5), Item("c"))
     for key in ("a", "b", "c"):

@@ -6,7 +6,7 @@ it wants to ask is shown; nothing of it is sent, logged or kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -123,7 +123,7 @@ def _nothing(agent: Agent[Any]) -> str:
 
 
 @contextmanager
-def _looked(shard: Shard, turn: Running, value: Any) -> Iterator[Attempt]:
+def _looked(shard: Shard, turn: Running, value: Any) -> Generator[Attempt]:
     """An attempt that has run; where what it reads is too old and the agent has a fallback, by that."""
     silent: tuple[str, ...] = ()
     while True:

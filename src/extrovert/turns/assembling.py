@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,7 +45,7 @@ class Assembled(NamedTuple):
 
 def assembled(prompt: Prompt, scope: TurnScope) -> Assembled:
     """The prompt as it is asked in `scope`. Raises `TurnError` where it does not fit in its budget."""
-    kinds = {type(fact) for section in prompt.sections for fact in section.facts}
+    kinds: set[Any] = {type(fact) for section in prompt.sections for fact in section.facts}
     origins = Origins(scope, {kind for kind in kinds if issubclass(kind, msgspec.Struct | str)})
     blocks = [block_of(section, origins, scope.label) for section in prompt.sections]
     kept = _kept(prompt, blocks, scope.label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import cleandoc
-from typing import Any
+from typing import Any, cast
 
 from extrovert.context.query import Hit
 from extrovert.core.errors import TurnError
@@ -84,4 +84,4 @@ def _listed(facts: Any) -> tuple[Any, ...]:
 
 def _row(fact: Any) -> Any:
     """A fact; of a hit its row, since the score changes with every other row."""
-    return fact.row if isinstance(fact, Hit) else fact
+    return cast(Hit[Any], fact).row if isinstance(fact, Hit) else fact

@@ -86,8 +86,8 @@ class Origins:
                 through = "" if isinstance(of, WholeTable) else of.name
                 yield from self._rows(of.table, map(of.table.key_of, rows), through)
             case SearchState():
-                hits = self._scope.taken[of, selector]
-                keys = [key for key, _ in hits] if isinstance(hits, tuple) else []  # pyright: ignore[reportUnknownVariableType]
+                hits: Any = self._scope.taken[of, selector]
+                keys = [key for key, _ in cast(Iterable[Any], hits)] if isinstance(hits, tuple) else []
                 yield from self._rows(of.table, keys, of.name)
             case ViewState():
                 value, version = self._look(of, selector)
@@ -134,7 +134,7 @@ def _place(value: Any) -> tuple[type, bytes] | None:
     if isinstance(value, str) and len(value) < LEAST_TEXT:
         return None
     try:
-        return type(value), canonical(value)
+        return cast(type[Any], type(value)), canonical(value)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError):
         return None
 

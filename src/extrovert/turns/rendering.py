@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from extrovert.context.table import field_name
 from extrovert.core.errors import DeclarationError, TurnError
 from extrovert.core.ids import canonical
+from extrovert.core.record import Record
 from extrovert.turns.prompt import Section
 from extrovert.turns.provenance import Origin, Origins
 
@@ -65,12 +66,14 @@ class Block(NamedTuple):
 def block_of(section: Section, origins: Origins, who: str) -> Block:
     """The section as text. Raises `TurnError` for a field that there is not and a value that JSON cannot hold."""
     facts = section.facts
-    kinds = {type(fact) for fact in facts}
+    kinds: set[Any] = {type(fact) for fact in facts}
     kind: Any = next(iter(kinds)) if len(kinds) == 1 else None
     where = f"Section `{section.name}` of a prompt of {who}"
     try:
         if kind is not None and issubclass(kind, msgspec.Struct):
-            names = [field_name(where, kind, field) for field in section.fields] or list(kind.__struct_fields__)
+            names = [field_name(where, cast(type[Record], kind), field) for field in section.fields] or list(
+                kind.__struct_fields__
+            )
             found = [origins.of(fact) for fact in facts]
             render = _table if section.several else _record
             return render(section, names, found)
