@@ -52,6 +52,7 @@ from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.prompt import Prompt, Section
+from extrovert.turns.recordings import Recorded
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -100,6 +101,7 @@ __all__ = [
     "Prompt",
     "RangeIndex",
     "Record",
+    "Recorded",
     "Refuse",
     "Result",
     "Search",
