@@ -53,6 +53,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.recordings import Recorded
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
@@ -102,12 +103,14 @@ __all__ = [
     "PermanentError",
     "Policy",
     "Price",
+    "Prompt",
     "RangeIndex",
     "Record",
     "Recorded",
     "Refuse",
     "Result",
     "Search",
+    "Section",
     "Session",
     "Shape",
     "Sliding",

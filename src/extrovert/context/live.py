@@ -12,6 +12,7 @@ from extrovert.context.expiry import ExpiryState
 from extrovert.context.forks import forked
 from extrovert.context.freshness import Freshness
 from extrovert.context.index import IndexState
+from extrovert.context.moments import Moments
 from extrovert.context.operator import DeclaredOperator, Operator
 from extrovert.context.origins import Origins
 from extrovert.context.own_folds import fold_many
@@ -41,7 +42,8 @@ class LiveContext:
 
     `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
     a view that went there and back has not changed. `begins` has the offset from which on an operator follows time,
-    where that was added to an app with a log. Watchers that are not views (running turns) gather in `touched`.
+    where that was added to an app with a log. `moments` knows when offsets were. Watchers that are not views (running
+    turns) gather in `touched`.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class LiveContext:
         self.strict_shards = strict_shards
         self.offset = 0
         self.expiry = ExpiryState()
+        self.moments = Moments()
         self.copies: Copies | None = None
         self.stale_nodes: dict[Node, None] = {}
         self.touched: dict[Watcher, None] = {}

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from extrovert.core.admitted import Admitted, Unanswered
-from extrovert.core.asked import AskSent, Told
+from extrovert.core.asked import AskSent, Lines, Told
 from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.heard import Heard
 from extrovert.core.record import Record
@@ -36,6 +36,7 @@ __all__ = [
     "Heard",
     "Intent",
     "Invalidated",
+    "Lines",
     "Passed",
     "Position",
     "ReadNote",

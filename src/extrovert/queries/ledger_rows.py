@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import text_of
 from extrovert.core.log import (
     Answered,
     AskSent,
@@ -31,6 +32,7 @@ __all__ = [
     "LedgerEmit",
     "LedgerHeard",
     "LedgerLetter",
+    "LedgerLine",
     "LedgerRead",
     "LedgerTold",
     "LedgerWrite",
@@ -42,6 +44,7 @@ __all__ = [
     "ended",
     "failed",
     "letter_of",
+    "lines_of",
     "moved",
     "told_of",
 ]
@@ -155,6 +158,23 @@ class LedgerAsk(Record):
     waited_for: str = ""
     fallback: str = ""
     fallback_why: str = ""
+
+
+class LedgerLine(Record):
+    """Lines of a prompt, from `line` to `last`, and where they come from: the row, event or value at the key `at` of
+    the table, stream or view `of`, and its `version`; "" where they were computed. `through` names an index, a search,
+    a field of a view's value, or says that the row was the turn's own write."""
+
+    decision: str
+    hash: str
+    occurrence: int
+    line: int
+    last: int
+    text: str
+    of: str
+    at: str
+    version: int
+    through: str
 
 
 class LedgerTold(Record):
@@ -293,6 +313,17 @@ def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
         *(None, None, "", 0, 0, None),
         told=sent.told,
     )
+
+
+def lines_of(turn: str, sent: AskSent) -> Iterator[Record]:
+    """The lines of a prompt that come from facts; their text is empty where the log does not have it any more."""
+    text = text_of(sent.request, sent.steps).split("\n") if sent.lines else []
+    for one in sent.lines:
+        said = "\n".join(text[one.first - 1 : one.last])
+        at = "" if one.at is None else _text(one.at)
+        yield LedgerLine(
+            turn, sent.hash, sent.occurrence, one.first, one.last, said, one.of, at, one.version, one.through
+        )
 
 
 def told_of(body: Told, at: datetime) -> Record:

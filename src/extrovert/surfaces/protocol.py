@@ -14,6 +14,7 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.engine.approving import PendingApproval
+from extrovert.engine.prompting import WouldAsk
 from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
@@ -52,6 +53,7 @@ __all__ = [
     "Seen",
     "Settle",
     "SettledAs",
+    "ShowPrompt",
     "StreamFreshness",
     "TableInfo",
     "Tables",
@@ -133,6 +135,13 @@ class Decide(Record, tag="decide"):
 
 class WhyNot(Record, tag="why_not"):
     """Why has an agent no turn about a key? `key` is text, also where the keys are numbers."""
+
+    agent: str
+    key: str
+
+
+class ShowPrompt(Record, tag="prompt"):
+    """What would an agent ask about a key now? `key` is text, also where the keys are numbers."""
 
     agent: str
     key: str
@@ -351,6 +360,7 @@ Request = (
     | ListPublished
     | LookUp
     | Compare
+    | ShowPrompt
 )
 Reply = (
     Welcome
@@ -371,6 +381,7 @@ Reply = (
     | Published
     | LookedUp
     | Compared
+    | WouldAsk
     | Refused
 )
 

@@ -38,7 +38,7 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
-from extrovert.surfaces.attempts import Asked, Attempt, admit, answer, cancel
+from extrovert.surfaces.attempts import Attempt, admit, answer, asked, cancel
 from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
@@ -293,9 +293,6 @@ class _Teller:
         if isinstance(body, Attempted):
             asks = whole(body.asks, self._asks)
             self._asks += asks
-            asked = [
-                Asked(one.hash, one.model, one.request, at, one.kind, told=one.told, steps=one.steps) for one in asks
-            ]
             cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(
@@ -303,7 +300,7 @@ class _Teller:
                     at,
                     body.why,
                     changed=body.changed,
-                    asked=asked,
+                    asked=[asked(one, at) for one in asks],
                     joined=body.joined,
                     refused=body.refused,
                     saved=body.saved,

@@ -129,8 +129,8 @@ class Fold:
 
     def moved(self, end: int, at_us: int) -> None:
         """An entry up to `end` has been applied."""
-        self.end = end
-        self.at_us = at_us
+        self.end, self.at_us = end, at_us
+        self.context.moments.passed(end, at_us)
         self.chain.now = OUTSIDE
         if self.corrections is not None:
             self.corrections.passed(at_us)

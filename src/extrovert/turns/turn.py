@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
 from msgspec import Raw
@@ -23,6 +24,7 @@ from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
 from extrovert.core.typed import typed
 from extrovert.turns.asking import Asking, Gathering, parts_of
+from extrovert.turns.assembling import asked_of
 from extrovert.turns.declare import Agent, Asks, Effect
 from extrovert.turns.delegating import delegate
 from extrovert.turns.exchange import Exchange
@@ -30,6 +32,7 @@ from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
 from extrovert.turns.lookups import Looked
 from extrovert.turns.memo import Memo
+from extrovert.turns.prompt import Prompt
 from extrovert.turns.request import Answer, Place, Refusal, Request
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.staged import Staged
@@ -102,15 +105,15 @@ class Turn:
 
     async def ask(
         self,
-        about: Record | str,
+        about: Record | str | Prompt,
         *,
         output: TypeForm[T],
         of: Learner[Any] | None = None,
         tools: Sequence[ToolLike] = (),
         max_steps: int = 10,
     ) -> T:
-        """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`; or
-        that `of` a learner.
+        """The answer of the agent's model or policy about `about` (facts as a record, a text, or a `Prompt`), as
+        an `output`; or that `of` a learner.
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
 
@@ -122,22 +125,16 @@ class Turn:
         """
         by = self._whom(of)
         told = self._agent.instructions if by.prompted else ""
+        question, prompt = asked_of(about, self._scope, prompted=by.prompted)
+        request = partial(
+            Request, "ask", by.model, question, output, instructions=told, parameters=by.parameters, prompt=prompt
+        )
         if not tools:
-            request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
-            return await Asking(self, request)
+            return await Asking(self, request())
         box = Toolbox(tools)
 
         def step(exchange: tuple[Exchange, ...]) -> Request:
-            return Request(
-                "ask",
-                by.model,
-                about,
-                output,
-                instructions=told,
-                parameters=by.parameters,
-                tools=box.specs,
-                exchange=exchange,
-            )
+            return request(tools=box.specs, exchange=exchange)
 
         return await box.answer(self, step, max_steps)
 

@@ -15,6 +15,7 @@ COMMANDS = [
     "decisions",
     "explain",
     "why-not",
+    "prompt",
     "backtest",
     "shadow",
     "approvals",
