@@ -39,6 +39,7 @@ from extrovert.core.errors import (
 from extrovert.core.event import Arrival
 from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
@@ -47,6 +48,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.permits import Permits
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -85,6 +87,7 @@ __all__ = [
     "Outcome",
     "Parquet",
     "PermanentError",
+    "Permits",
     "Policy",
     "Price",
     "RangeIndex",
@@ -104,6 +107,7 @@ __all__ = [
     "Tumbling",
     "Turn",
     "TurnError",
+    "Untrusted",
     "View",
     "Window",
     "WordLlama",

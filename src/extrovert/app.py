@@ -15,6 +15,7 @@ from extrovert.core.time import span_us
 from extrovert.turns.declarations import TurnDeclarations
 from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import check_reach
+from extrovert.turns.permits import check_permits
 
 if TYPE_CHECKING:
     from extrovert.engine.declared import Declared
@@ -61,6 +62,7 @@ class App(TurnDeclarations):
         from extrovert.models.remote import RemoteModel
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
+        check_permits(self._agents.values(), self._effects, self._tables, self._streams)
         models = self._known_models()
         if self._horizon_us is not None:
             check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)

@@ -46,7 +46,9 @@ class Asking:
         yield (question,)
         while not self.turn.memo.knows(question):
             yield (question,)
-        return question.request.decode(self.turn.memo.take(question).value)
+        answer = question.request.decode(self.turn.memo.take(question).value)
+        self.turn.answered(question, answer)
+        return answer
 
 
 class Gathering:

@@ -50,12 +50,13 @@ class Request:
     `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
     requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
     answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
-    is asked for again.
+    is asked for again. Where it is to be the answer to `exact`ly this, none to another question will do.
     """
 
     __slots__ = (
         "about",
         "about_json",
+        "exact",
         "function",
         "hash",
         "instructions",
@@ -79,6 +80,7 @@ class Request:
         max_age_us: int | None = None,
         instructions: str = "",
         parameters: str = "",
+        exact: bool = False,
     ) -> None:
         self.kind = kind
         self.model = model
@@ -88,6 +90,7 @@ class Request:
         self.function = function
         self.refusals = refusals
         self.max_age_us = max_age_us
+        self.exact = exact
         self.instructions = instructions
         self.parameters = parameters
         told = (instructions, parameters) if instructions or parameters else ()
@@ -112,6 +115,7 @@ class Request:
             max_age_us=self.max_age_us,
             instructions=self.instructions,
             parameters=self.parameters,
+            exact=self.exact,
         )
 
     def about_to(self, sent: msgspec.Raw) -> Request:
