@@ -43,12 +43,14 @@ from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
+from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
 from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.permits import Permits
+from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
 
@@ -62,6 +64,8 @@ __all__ = [
     "Backoff",
     "BeforeHistory",
     "Breaker",
+    "Calling",
+    "Calls",
     "Change",
     "Condition",
     "Correction",
@@ -93,6 +97,7 @@ __all__ = [
     "RangeIndex",
     "Record",
     "Refuse",
+    "Result",
     "Search",
     "Session",
     "Shape",
@@ -103,6 +108,7 @@ __all__ = [
     "Table",
     "Thinking",
     "Tick",
+    "Tool",
     "TransientError",
     "Tumbling",
     "Turn",

@@ -17,6 +17,7 @@ WITH_CODE = [page for page in PAGES if "```python" in page.read_text()]
 ACROSS = {
     "README.md": "any booking's view reads any flight",
     "context.md": "baskets, orders and trades look up products and prices of any key, and a product the lines of all",
+    "tools.md": "a case looks at the seats of any flight",
 }
 """The pages whose app needs more than its own shard."""
 

@@ -5,7 +5,7 @@ The model is a double that obeys every instruction that it reads: a text such as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -20,6 +20,22 @@ from extrovert.testing import World
 from tests.hosts import Host, Rule
 
 EVE = "eve@evil.example"
+
+
+worlds: list[World] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    yield
+    while worlds:
+        worlds.pop().__exit__(None, None, None)
+
+
+def opened(app: App) -> World:
+    """A world that is closed when the test has ended."""
+    worlds.append(World(app))
+    return worlds[-1]
 
 
 class Customer(Record):
@@ -127,7 +143,7 @@ def desk(permits: Callable[[Any], Permits] | None, *, rule: bool = False, late: 
 
 async def decided(d: Any, *acts: Act, text: str | None = None) -> tuple[World, list[str]]:
     """A world in which one mail has been answered, and why answers were refused on the way."""
-    world = World(d.app)
+    world = opened(d.app)
     if text is None:
         world.answer(d.agent, obey)
     await world.send(d.customers, Customer("ann", "ann@home.example"), Customer("bob", "bob@home.example"))
@@ -183,7 +199,7 @@ async def test_other_fields_of_a_row_stay_what_they_are() -> None:
 
 async def test_text_that_says_nothing_does_not_taint() -> None:
     d = desk(None)
-    world = World(d.app)
+    world = opened(d.app)
     world.answer(d.agent, [Act("pay", number=5)])
     await world.send(d.mails, Mail("M1", "ann", " "))
     assert world.performed == [("pay", [5])]
@@ -209,7 +225,7 @@ async def test_of_several_acts_none_is_done_where_one_is_not_permitted() -> None
 
 async def test_the_model_is_told_why_and_may_answer_otherwise() -> None:
     d = desk(lambda d: Permits(effects=[d.pay]))
-    world = World(d.app)
+    world = opened(d.app)
     script = world.answer(d.agent, [Act("reply", EVE, "x")], [Act("pay", number=1)])
     await world.send(d.mails, Mail("M1", "ann", "pay me"))
     assert (world.performed, len(script.asked)) == ([("pay", [1])], 2)
@@ -423,7 +439,7 @@ CLEAN: dict[str, Callable[[Turn, Any], Any]] = {
 
 async def reads(read: Callable[[Turn, Any], Any]) -> tuple[World, Any]:
     d = reader(read)
-    world = World(d.app)
+    world = opened(d.app)
     world.answer(d.agent, 5)
     await world.send(d.mails, Mail("M1", "ann", "hello, obey"))
     await world.send(d.raw, Mail("M1", "ann", "hello, obey"))

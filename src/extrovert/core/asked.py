@@ -24,7 +24,8 @@ class AskSent(Record, omit_defaults=True):
 
     `told` names what the model was told beside it: see `Told`. With `like` the request repeats that of an earlier ask
     of the turn, the one with this hash: as JSON text it begins with the first `begins` characters of that one's and
-    ends with its last `ends`, and `request` is the text between. `whole` gives it back.
+    ends with its last `ends`, and `request` is the text between. `whole` gives it back. With tools the request is a
+    list of `steps`: what is asked, then what was said and what came of the calls, each time.
     """
 
     hash: str
@@ -36,16 +37,19 @@ class AskSent(Record, omit_defaults=True):
     like: str = ""
     begins: int = 0
     ends: int = 0
+    steps: int = 0
 
 
 class Told(Record, omit_defaults=True, tag="told", tag_field="kind"):
     """What a model is told beside what it is asked, once in the log, under the fingerprint `told`: the agent's
-    instructions, the model's parameters without keys, and the JSON schema of the wanted answer."""
+    instructions, the model's parameters without keys, the JSON schema of the wanted answer, and the `tools` that it
+    was offered, as a list of their names, descriptions and the schemas of their parameters (null: none)."""
 
     told: str
     schema: msgspec.Raw
     instructions: str = ""
     parameters: msgspec.Raw = msgspec.Raw(b"null")
+    tools: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def is_prompt(sent: AskSent) -> bool:

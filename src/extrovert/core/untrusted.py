@@ -111,11 +111,19 @@ def _parts(value: Any, kind: Any) -> Iterator[tuple[Any, Any, str]]:
 
 
 def _fields(value: Any, kind: Any) -> Iterator[tuple[Any, Any, str]]:
-    of = cast(Any, type(value))
+    of = _class_of(value)
     hints = hints_of(kind if get_origin(kind) is of else of)
-    names: Iterable[str] = getattr(of, "__struct_fields__", None) or getattr(of, "_fields", None) or vars(value)
-    for name in names:
+    for name in _names_of(value):
         yield getattr(value, name), hints.get(name, Any), f"{of.__name__}.{name}"
+
+
+def _class_of(value: object) -> Any:
+    return type(value)
+
+
+def _names_of(value: Any) -> Iterable[str]:
+    names = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
+    return vars(value) if names is None else names
 
 
 def _entries(value: Mapping[Any, Any], kind: Any) -> Iterator[tuple[Any, Any, str]]:

@@ -1,7 +1,6 @@
-"""Models that answer over HTTP: one request to a provider's model by Pydantic AI's `direct`, and its typed answer.
+"""Models that answer over HTTP: one request to a provider's model by Pydantic AI's `direct`, and what came of it.
 
-The prompt puts first what never changes (the instructions, for the provider's cache), then the facts, then earlier
-answers that were refused and why. The extra `models` brings the library, which is imported when a model is first asked.
+The extra `models` brings the library, which is imported when a model is first asked.
 """
 
 from __future__ import annotations
@@ -12,19 +11,14 @@ from importlib.util import find_spec
 from socket import gaierror
 from typing import Any, cast
 
-import msgspec
-
 from extrovert.core.errors import ExtrovertError, MissingExtra, PermanentError, TransientError
 from extrovert.core.log import Usage
-from extrovert.core.schema import is_object, is_text, wanted
 from extrovert.models.keys import without_keys
+from extrovert.models.messages import answer_of, messages, parameters
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Reply, Request
 
 __all__ = ["RemoteModel"]
-
-WRAPPED = "answer"
-"""The field that holds an answer which is no object, since providers want one."""
 
 REFUSED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429})
 """With these a provider says that it has not begun to answer."""
@@ -63,11 +57,14 @@ class RemoteModel:
             settings["max_tokens"] = declared.max_tokens
         try:
             response = await model_request(
-                model, messages(request), model_settings=settings, model_request_parameters=self._wants(request)
+                model,
+                messages(request),
+                model_settings=settings,
+                model_request_parameters=parameters(request, self._output_mode),
             )
         except Exception as error:
             raise self._said(error) from None
-        return Reply(_answer(response, request), self._usage(response))
+        return Reply(answer_of(response, request), self._usage(response))
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -117,22 +114,6 @@ class RemoteModel:
             given["http_client"] = self._client = DefaultAioHttpClient(limits=unlimited)
         return provider(**given)
 
-    def _wants(self, request: Request) -> Any:
-        from pydantic_ai.models import ModelRequestParameters
-        from pydantic_ai.output import OutputObjectDefinition
-        from pydantic_ai.tools import ToolDefinition
-
-        if is_text(request.output):
-            return ModelRequestParameters()
-        schema = wanted(request.output, WRAPPED)
-        if self._output_mode == "native":
-            output = OutputObjectDefinition(json_schema=schema, name="answer", strict=False)
-            return ModelRequestParameters(output_mode="native", output_object=output, allow_text_output=True)
-        tool = ToolDefinition(
-            name="answer", description="Gives the answer.", parameters_json_schema=schema, kind="output"
-        )
-        return ModelRequestParameters(output_mode="tool", output_tools=[tool], allow_text_output=False)
-
     # ---- what came of it
 
     def _usage(self, response: Any) -> Usage:
@@ -178,39 +159,6 @@ class RemoteModel:
     def _clean(self, text: str) -> str:
         """Text without any key that a provider may have been given."""
         return without_keys(text, self.declared.api_key_env)
-
-
-def messages(request: Request) -> list[Any]:
-    """The request as a prompt: instructions, facts, then each answer that was refused, and why."""
-    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
-
-    about = request.about if isinstance(request.about, str) else request.about_json.decode()
-    instructions = request.instructions or None
-    found: list[Any] = [ModelRequest(parts=[UserPromptPart(about)], instructions=instructions)]
-    for refusal in request.refusals:
-        said = bytes(refusal.answer).decode()
-        found.append(ModelResponse(parts=[TextPart(said)]))
-        told = f"That answer was not accepted: {refusal.reason}. Answer again."
-        found.append(ModelRequest(parts=[UserPromptPart(told)], instructions=instructions))
-    return found
-
-
-def _answer(response: Any, request: Request) -> msgspec.Raw:
-    """The answer as JSON. What is not, is kept as a JSON string, so that it is refused with its text in the log."""
-    tool = next((part for part in response.parts if part.part_kind == "tool-call"), None)
-    if tool is not None and not is_text(request.output):
-        text: str = tool.args_as_json_str()
-    else:
-        text = "".join(part.content for part in response.parts if part.part_kind == "text")
-    if is_text(request.output):
-        return msgspec.Raw(msgspec.json.encode(text))
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.Raw(msgspec.json.encode(text))
-    if not is_object(request.output) and isinstance(value, dict) and WRAPPED in value:
-        value: Any = value[WRAPPED]  # pyright: ignore[reportUnknownVariableType]
-    return msgspec.Raw(msgspec.json.encode(value))
 
 
 def _reached(declared: Model) -> str:

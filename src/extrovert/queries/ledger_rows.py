@@ -160,13 +160,14 @@ class LedgerAsk(Record):
 
 class LedgerTold(Record):
     """What models are told beside what they are asked: the agent's instructions, the model's parameters (null: none),
-    and the schema of the wanted answer."""
+    the schema of the wanted answer, and the tools that they were offered (null: none)."""
 
     told: str
     at: datetime
     instructions: str
     parameters: Any
     schema: Any
+    tools: Any = None
 
 
 class LedgerEffect(Record):
@@ -298,7 +299,7 @@ def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
 
 
 def told_of(body: Told, at: datetime) -> Record:
-    return LedgerTold(body.told, at, body.instructions, body.parameters, body.schema)
+    return LedgerTold(body.told, at, body.instructions, body.parameters, body.schema, body.tools)
 
 
 def answered(ask: LedgerAsk, body: Answered, at: datetime) -> Record:

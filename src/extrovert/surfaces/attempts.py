@@ -17,7 +17,7 @@ class Asked(Record):
 
     `kind` is ask, call, or that of a wait: sleep, next or approval. Where it has limits, it waited `waited_ms` for
     `waited_for`, and `fallback` answered in the place of its `model`, because of `fallback_why`. `told` names what the
-    model was told beside it.
+    model was told beside it. With tools `about` is a list of `steps`, see `AskSent`.
     """
 
     hash: str
@@ -34,6 +34,7 @@ class Asked(Record):
     fallback: str = ""
     fallback_why: str = ""
     told: str = ""
+    steps: int = 0
 
 
 class Attempt(Record):

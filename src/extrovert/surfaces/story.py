@@ -295,7 +295,9 @@ class _Teller:
         if isinstance(body, Attempted):
             asks = whole(body.asks, self._asks)
             self._asks += asks
-            asked = [Asked(one.hash, one.model, one.request, at, one.kind, told=one.told) for one in asks]
+            asked = [
+                Asked(one.hash, one.model, one.request, at, one.kind, told=one.told, steps=one.steps) for one in asks
+            ]
             cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(

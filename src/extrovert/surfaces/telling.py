@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.text import Text
 
+from extrovert.core.ids import canonical
 from extrovert.core.log import is_null
 from extrovert.surfaces.attempts import Asked, Attempt
 from extrovert.surfaces.printing import columns, moment, plain, short, span
 from extrovert.surfaces.story import Act, Change, Read, Story
+from extrovert.turns.exchange import Exchange, Result, calls_of
 from extrovert.turns.outbox import UNDO
 from extrovert.turns.running import WAITS
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
@@ -230,6 +232,9 @@ def _told(out: Console, story: Story) -> None:
         if not is_null(told.parameters):
             out.print(f"  parameters    {short(told.parameters, 400)}", soft_wrap=True)
         out.print(f"  answer        {short(told.schema, 400)}", soft_wrap=True)
+        if not is_null(told.tools):
+            names = [tool["name"] for tool in msgspec.json.decode(told.tools)]
+            out.print(f"  tools         {plain(', '.join(names))}", soft_wrap=True)
 
 
 def _ask(out: Console, ask: Asked) -> None:
@@ -261,8 +266,18 @@ def _asked(ask: Asked) -> str:
         case "approval":
             asked = msgspec.json.decode(ask.about, type=ApprovalAsked)
             return f"asked {plain(asked.who or 'a person')} to approve {short(asked.what, 300)}{_until(asked.until_us)}"
+        case _ if ask.steps > 1:
+            results = msgspec.json.decode(ask.about, type=list[msgspec.Raw])[-1]
+            came = msgspec.json.decode(results, type=Exchange).results
+            return f"told {plain(ask.model)} what its calls gave: {'; '.join(map(_came, came))}"
         case _:
-            return f"asked {plain(ask.model)} about {short(ask.about, 400)}"
+            about = msgspec.json.decode(ask.about, type=list[msgspec.Raw])[0] if ask.steps else ask.about
+            return f"asked {plain(ask.model)} about {short(about, 400)}"
+
+
+def _came(result: Result) -> str:
+    """What came of a call of a tool."""
+    return f"{plain(result.tool)}: {plain(result.error) if result.error else short(result.value, 200)}"
 
 
 def _until(until_us: int | None) -> str:
@@ -278,6 +293,9 @@ def _answered(ask: Asked, answer: msgspec.Raw, after: str) -> str:
         return f"{'approved' if said.granted else 'denied'}{after}{who}{note}"
     if ask.kind in WAITS and is_null(answer):
         return f"the moment came{after}" if ask.kind == "sleep" else f"none came in time{after}"
+    if ask.steps and (calls := calls_of(answer)) is not None:
+        called = "; ".join(f"{plain(one.tool)} {short(canonical(one.arguments), 200)}" for one in calls.calls)
+        return f"called tools{after}: {called}"
     return f"answered{after}: {short(answer, 400)}"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from extrovert.core.ids import canonical
+from extrovert.turns.exchange import Calls
+from extrovert.turns.tools import ANSWER
 
 __all__ = ["Asked", "ModelServer"]
 
@@ -68,8 +70,8 @@ class ModelServer:
     # ---- what it is told
 
     def answers(self, *answers: Any) -> None:
-        """Answers with these values: text as it is, anything else as JSON."""
-        self._plan += [one if isinstance(one, str) else canonical(one).decode() for one in answers]
+        """Answers with these values: text as it is, `Calls` as calls of tools, anything else as JSON."""
+        self._plan += [one if isinstance(one, str | Calls) else canonical(one).decode() for one in answers]
 
     def fails(self, status: int, message: str = "told to fail", **headers: str) -> None:
         """Answers with an HTTP error; `retry_after="2"` is the header Retry-After."""
@@ -163,19 +165,25 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     return Asked(line.split()[1].decode(), headers, msgspec.json.decode(body or b"null"))
 
 
-def _completion(asked: Any, text: str) -> dict[str, Any]:
-    """A chat completion with this text, as the call of a tool where one is required."""
-    message: dict[str, Any] = {"role": "assistant", "content": text}
+def _completion(asked: Any, told: str | Calls) -> dict[str, Any]:
+    """A chat completion with this text, as the call of a tool where that is how to answer; or with calls of tools."""
+    message: dict[str, Any] = {"role": "assistant", "content": told if isinstance(told, str) else told.text or None}
+    calls: list[tuple[str, str]] = []
     tools: list[Any] = asked.get("tools") or []
-    if tools:
-        call: dict[str, Any] = {"name": tools[0]["function"]["name"], "arguments": text}
-        message = {"role": "assistant", "content": None}
-        message["tool_calls"] = [{"id": "call-1", "type": "function", "function": call}]
+    if isinstance(told, Calls):
+        calls = [(one.tool, canonical(one.arguments).decode()) for one in told.calls]
+    elif ANSWER in {tool["function"]["name"] for tool in tools}:
+        calls, message["content"] = [(ANSWER, told)], None
+    if calls:
+        message["tool_calls"] = [
+            {"id": f"call-{number}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            for number, (name, arguments) in enumerate(calls)
+        ]
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": 1_767_225_600,
         "model": asked["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if tools else "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
         "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
     }

@@ -29,6 +29,7 @@ from extrovert.engine.intake import Report
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.declare import Agent, Effect, Model, Policy
+from extrovert.turns.exchange import Result
 from extrovert.turns.request import Request
 from extrovert.turns.waits import Approval
 
@@ -64,12 +65,14 @@ class _Script:
         self._answers = list(answers)
         self._thinks_us = span_us(thinks)
         self.asked: list[Any] = []
+        self.told: list[list[Result]] = []
 
     def takes_us(self, agent: str, key: Any, request_hash: str, occurrence: int) -> int:
         return self._thinks_us
 
     def answer(self, request: Request) -> msgspec.Raw:
         self.asked.append(request.about)
+        self.told.append(request.exchange[-1].results if request.exchange else [])
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -145,7 +148,8 @@ class World:
     def answer(self, agent: Agent[Any], *answers: Any, thinks: timedelta = timedelta(0)) -> _Script:
         """Scripts the answers to an agent's asks: values, exceptions, or functions of what is asked; the last stays.
 
-        The script keeps what was `asked`. Scripts are in force for the asks after this call.
+        The script keeps what was `asked`, and what was `told` each time of the tools just called. Scripts are in force
+        for the asks after this call.
         """
         script = _Script(answers, thinks)
         self.engine.calls.answer_for(agent.name, script)

@@ -104,7 +104,7 @@ def sent(question: Question) -> AskSent:
     request, (digest, occurrence) = question.request, question.place
     told = request.told
     name = "" if told is None else told.told
-    return AskSent(digest, occurrence, request.model, Raw(request.about_json), request.kind, name)
+    return AskSent(digest, occurrence, request.model, Raw(request.asked_json), request.kind, name, steps=request.steps)
 
 
 def emitted(question: Question) -> Emit | None:

@@ -86,7 +86,8 @@ def worst_case(model: Model, request: Request) -> Need:
 
     Of a model without `max_tokens` the answer is not counted, without a `price` no money.
     """
-    told = len(request.about_json) + len(request.instructions.encode()) + _schema_bytes(request.output)
+    told = len(request.asked_json) + len(request.instructions.encode()) + _schema_bytes(request.output)
+    told += len(request.tools.encode()) + MESSAGE_TOKENS * sum(1 + len(one.results) for one in request.exchange)
     told += sum(len(bytes(one.answer)) + len(one.reason.encode()) + 2 * MESSAGE_TOKENS for one in request.refusals)
     prompt, answer = told + MESSAGE_TOKENS + FRAME_TOKENS, model.max_tokens or 0
     if not model.remote:

@@ -25,8 +25,8 @@ class Permits:
     It may perform `effects`, write to the tables `writes`, emit to the streams `emits`, and ask the functions `calls`
     for something (`turn.call`) with arguments of the model's making. What is in `approve` waits for a person (`who`,
     as for `turn.approval`), who is shown exactly what is to be done. `trusted` binds parameters of effects: each must
-    be the value that the field has in a row or event that the turn had read before it asked a model anything,
-    `{send_reply: {"address": Customer.email}}`. With `undo` it may undo decisions.
+    be the value that the field has in a row or event that the turn had read before a model could be swayed (a list: of
+    such values alone), `{send_reply: {"address": Customer.email}}`. With `undo` it may undo decisions.
     """
 
     def __init__(

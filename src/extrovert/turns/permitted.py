@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -75,7 +75,7 @@ class Permitted:
                 raise self._refused(f"effect `{effect.name}`")
             given = dict(zip(effect.parameters, intended.arguments, strict=False))
             for parameter, field in permits.trusted.get(effect.name, {}).items():
-                if parameter not in given or given[parameter] not in self.taint.values(field):
+                if parameter not in given or not _among(given[parameter], self.taint.values(field)):
                     raise Refuse(
                         f"effect `{effect.name}` cannot be intended with this `{parameter}`: after {self._read}, it "
                         f"must be the {field[0].__name__}.{field[1]} of what this turn had read before it asked"
@@ -190,6 +190,13 @@ class Permitted:
             [(stream.name, _raw(event)) for stream, event, _ in staged.emitted if permits.waits(stream)],
         )
         return found if found.effects or found.writes or found.emits else None
+
+
+def _among(given: Any, values: Sequence[Any]) -> bool:
+    """Whether what is given is one of these values, or a list of nothing but such."""
+    if given in values:
+        return True
+    return isinstance(given, list | tuple) and all(one in values for one in cast("Sequence[Any]", given))
 
 
 def _raw(record: Any) -> msgspec.Raw:

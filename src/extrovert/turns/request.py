@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import AskSent, Told, Usage
 from extrovert.core.record import Record
+from extrovert.turns.exchange import Exchange, calls_of
 from extrovert.turns.told import told_of
 
 __all__ = ["Answer", "Place", "Question", "Refusal", "Reply", "Request"]
@@ -51,12 +52,17 @@ class Request:
     requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
     answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
     is asked for again. Where it is to be the answer to `exact`ly this, none to another question will do.
+
+    With `tools` (what a model is told of them, as JSON) an answer may call those, and `exchange` has the steps so far.
+    `asked_json` is what is asked, as the log keeps it: `about` alone, or with tools a list of that and the steps.
     """
 
     __slots__ = (
         "about",
         "about_json",
+        "asked_json",
         "exact",
+        "exchange",
         "function",
         "hash",
         "instructions",
@@ -66,6 +72,7 @@ class Request:
         "output",
         "parameters",
         "refusals",
+        "tools",
     )
 
     def __init__(
@@ -80,6 +87,8 @@ class Request:
         max_age_us: int | None = None,
         instructions: str = "",
         parameters: str = "",
+        tools: str = "",
+        exchange: tuple[Exchange, ...] = (),
         exact: bool = False,
     ) -> None:
         self.kind = kind
@@ -90,18 +99,27 @@ class Request:
         self.function = function
         self.refusals = refusals
         self.max_age_us = max_age_us
-        self.exact = exact
         self.instructions = instructions
         self.parameters = parameters
-        told = (instructions, parameters) if instructions or parameters else ()
-        self.hash = fingerprint(kind, model, self.about_json, _schema(output), *map(canonical, refusals), *told)
+        self.tools = tools
+        self.exchange = exchange
+        self.exact = exact
+        self.asked_json = canonical([about, *exchange]) if tools else self.about_json
+        told = (instructions, parameters) if instructions or parameters or tools else ()
+        told = (*told, tools) if tools else told
+        self.hash = fingerprint(kind, model, self.asked_json, _schema(output), *map(canonical, refusals), *told)
+
+    @property
+    def steps(self) -> int:
+        """How many parts `asked_json` has; 0 where it is no list."""
+        return 1 + len(self.exchange) if self.tools else 0
 
     @property
     def told(self) -> Told | None:
         """What a model is told beside what it is asked; None for what is asked of nobody to whom one tells anything."""
-        if not (self.instructions or self.parameters):
+        if not (self.instructions or self.parameters or self.tools):
             return None
-        return told_of(self.instructions, self.parameters, self.output)
+        return told_of(self.instructions, self.parameters, self.output, self.tools)
 
     def refused(self, refusals: tuple[Refusal, ...]) -> Request:
         """The same question, with the answers that were not accepted."""
@@ -115,14 +133,20 @@ class Request:
             max_age_us=self.max_age_us,
             instructions=self.instructions,
             parameters=self.parameters,
+            tools=self.tools,
+            exchange=self.exchange,
             exact=self.exact,
         )
 
     def about_to(self, sent: msgspec.Raw) -> Request:
         """The same question about what was `sent` in its place, as the log has it."""
-        if bytes(sent) == self.about_json:
+        if bytes(sent) == self.asked_json:
             return self
         again = copy(self)
+        again.asked_json = bytes(sent)
+        if self.tools:
+            sent, *steps = msgspec.json.decode(sent, type=list[msgspec.Raw])
+            again.exchange = tuple(msgspec.json.decode(step, type=Exchange) for step in steps)
         kind: Any = type(self.about)  # pyright: ignore[reportUnknownVariableType]
         try:
             again.about = msgspec.json.decode(sent, type=kind)
@@ -132,7 +156,10 @@ class Request:
         return again
 
     def decode(self, answer: msgspec.Raw) -> Any:
-        """The answer as the wanted type. Raises `msgspec.ValidationError` where it does not fit."""
+        """The answer as the wanted type, or the calls of tools. Raises `msgspec.ValidationError` where it does not
+        fit."""
+        if self.tools and (calls := calls_of(answer)) is not None:
+            return calls
         return msgspec.json.decode(answer, type=self.output)
 
 

@@ -25,12 +25,13 @@ WHAT = re.compile(r"\?.*")
 
 
 @lru_cache(4_096)
-def told_of(instructions: str, parameters: str, output: Any) -> Told:
-    """The entry for these instructions and parameters, and this wanted type."""
+def told_of(instructions: str, parameters: str, output: Any, tools: str = "") -> Told:
+    """The entry for these instructions and parameters, this wanted type, and these tools, as JSON."""
     schema = canonical(msgspec.json.schema(output))
     shown = canonical(_shown(msgspec.json.decode(parameters))) if parameters else b"null"
-    name = fingerprint(instructions, shown, schema)
-    return Told(name, msgspec.Raw(schema), instructions, msgspec.Raw(shown))
+    name = fingerprint(instructions, shown, schema, *([tools] if tools else []))
+    offered = msgspec.Raw(tools.encode() or b"null")
+    return Told(name, msgspec.Raw(schema), instructions, msgspec.Raw(shown), offered)
 
 
 def _shown(value: Any) -> Any:

@@ -23,6 +23,7 @@ from extrovert.core.time import from_us, span_us, to_us
 from extrovert.core.untrusted import marked
 from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
 from extrovert.turns.memo import Memo
@@ -31,6 +32,8 @@ from extrovert.turns.request import Answer, Place, Question, Refusal, Request
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.staged import Staged
 from extrovert.turns.tainted import Taint
+from extrovert.turns.toolbox import Toolbox
+from extrovert.turns.tools import Tool
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
 
 __all__ = ["Turn"]
@@ -43,6 +46,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 U = TypeVar("U")
+ToolLike = Callable[..., Any] | Effect[...] | Tool
 L = TypeVar("L", bound=Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any])
 
 
@@ -107,15 +111,38 @@ class Turn:
 
     # ---- asking
 
-    async def ask(self, about: Record | str, *, output: TypeForm[T]) -> T:
+    async def ask(
+        self, about: Record | str, *, output: TypeForm[T], tools: Sequence[ToolLike] = (), max_steps: int = 10
+    ) -> T:
         """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`.
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
+
+        A model may call `tools` before it answers, in at most `max_steps` requests. They run within the turn: what they
+        read is tracked, what they write or intend is staged until the turn commits. A tool is a function with types and
+        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, or
+        a `Tool`. `Refuse(reason)` in it is told to the model, and takes back what this call has staged.
         """
         by = self._agent.stale_fallback if self.silent else self._agent
         told = self._agent.instructions if by.prompted else ""
-        request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
-        return await Asking(self, request)
+        if not tools:
+            request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
+            return await Asking(self, request)
+        box = Toolbox(tools)
+
+        def step(exchange: tuple[Exchange, ...]) -> Request:
+            return Request(
+                "ask",
+                by.model,
+                about,
+                output,
+                instructions=told,
+                parameters=by.parameters,
+                tools=box.specs,
+                exchange=exchange,
+            )
+
+        return await box.answer(self, step, max_steps)
 
     async def call(
         self,
