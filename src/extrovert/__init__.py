@@ -10,6 +10,7 @@ from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.freshness import heard_within
 from extrovert.context.index import Index
+from extrovert.context.learner import Learner
 from extrovert.context.query import Hit
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.schedule import Tick
@@ -42,6 +43,8 @@ from extrovert.core.record import Record
 from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
+from extrovert.surfaces.http.mounting import asgi
+from extrovert.surfaces.http.settings import Http
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
@@ -80,9 +83,11 @@ __all__ = [
     "Guard",
     "GuardFailed",
     "Hit",
+    "Http",
     "Index",
     "InputError",
     "Intended",
+    "Learner",
     "Limits",
     "Lines",
     "MissingExtra",
@@ -118,6 +123,7 @@ __all__ = [
     "Window",
     "WordLlama",
     "aggregates",
+    "asgi",
     "before",
     "between",
     "heard_within",

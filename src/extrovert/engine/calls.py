@@ -9,12 +9,13 @@ from typing import Any, Protocol
 
 import msgspec
 
+from extrovert.context.live import LiveContext
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.engine.shard import Call
 from extrovert.turns.request import Place, Reply, Request
 
-__all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
+__all__ = ["Answerer", "Calls", "Outcome", "OverContext", "TimedAnswerer", "over"]
 
 
 class TimedAnswerer(Protocol):
@@ -25,15 +26,26 @@ class TimedAnswerer(Protocol):
     def answer(self, request: Request) -> msgspec.Raw | Reply: ...
 
 
-Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
+class OverContext(Protocol):
+    """Answers from what live context is when it is asked: `over` gives it one."""
+
+    def over(self, context: LiveContext) -> TimedAnswerer: ...
+
+
+Answerer = TimedAnswerer | OverContext | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
 Outcome = tuple[Call, Reply | Exception]
+
+
+def over(context: LiveContext, answerer: Any) -> Any:
+    """The answerer, over this live context where it answers from that."""
+    return answerer.over(context) if hasattr(answerer, "over") else answerer
 
 
 class Calls:
     """The calls in flight outside the engine's time: tasks, which can be cancelled.
 
     `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead, but for
-    those that go to a policy in a model's place.
+    those that go to a learner, or to a policy in a model's place.
     """
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
@@ -45,9 +57,9 @@ class Calls:
         """Whether real work is under way, so that virtual time stands still."""
         return bool(self._tasks)
 
-    def answer_for(self, agent: str, answerer: Answerer) -> None:
-        """From now on all asks of this agent go to `answerer`."""
-        self._answerers[f"agent:{agent}"] = answerer
+    def answer_for(self, name: str, answerer: Answerer) -> None:
+        """From now on all asks of this model, or of the agent in `agent:NAME`, go to `answerer`."""
+        self._answerers[name] = answerer
 
     def timed(self, call: Call) -> bool:
         """Whether `call` is answered in engine time, and not by real work."""
@@ -66,7 +78,8 @@ class Calls:
         if call.error is not None:
             return call.error
         try:
-            answer: msgspec.Raw | Reply = self._answerer(call).answer(call.request)  # pyright: ignore
+            answerer: Any = self._answerer(call)
+            answer: msgspec.Raw | Reply = answerer.answer(call.request)
             return answer if isinstance(answer, Reply) else Reply(answer)
         except Exception as error:
             return error
@@ -121,7 +134,7 @@ class Calls:
 
     def _answerer(self, call: Call) -> Answerer:
         model = call.to or call.request.model
-        ruled = model.startswith("policy:") and model != call.request.model
+        ruled = (model.startswith("policy:") and model != call.request.model) or model.startswith("learner:")
         found = None if ruled else self._answerers.get(f"agent:{call.agent}")
         found = found or self._answerers.get(model)
         if found is None:

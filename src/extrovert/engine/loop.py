@@ -18,7 +18,7 @@ from extrovert.core.log import EffectMoved
 from extrovert.core.ports import Store
 from extrovert.core.record import Record
 from extrovert.core.time import earliest
-from extrovert.engine.calls import Calls, Outcome
+from extrovert.engine.calls import Calls, Outcome, over
 from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
@@ -86,7 +86,8 @@ class Engine:
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         effects = {effect.name: effect for effect in declared.effects}
         self.performing = Performing(self.shard, effects, window_us, declared.guards)
-        self.calls = Calls(declared.answerers(self.settings.seed))
+        answerers = declared.answerers(self.settings.seed)
+        self.calls = Calls({name: over(fold.context, answerer) for name, answerer in answerers.items()})
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self.timing = Timing(self._wanted)
@@ -151,10 +152,18 @@ class Engine:
                 await self._wait(next_us, until)
         self._check()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What `run` has raised, or is about to."""
+        return self._failure or self.writing.failure or self.snapshots.failure or self.inflow.failure
+
+    def fail(self, failure: BaseException) -> None:
+        """Something has failed that it cannot go on without."""
+        self._failure = failure
+
     def _check(self) -> None:
-        failure = self._failure or self.writing.failure or self.snapshots.failure or self.inflow.failure
-        if failure is not None:
-            raise failure
+        if self.failure is not None:
+            raise self.failure
 
     def stop(self) -> None:
         """Makes `run` return after the present instant."""
