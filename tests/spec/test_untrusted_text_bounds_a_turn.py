@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import msgspec
 import pytest
+from rich.console import Console
 
 from extrovert import App, Approval, DeclarationError, Outcome, Permits, Record, Refuse, Turn, Untrusted
 from extrovert.core.log import Decided, Ended
 from extrovert.engine.approving import decide
+from extrovert.surfaces.story import find, tell
+from extrovert.surfaces.telling import tell_to
 from extrovert.testing import World
 from tests.hosts import Host, Rule
 
@@ -244,6 +248,9 @@ def body_of(world: World) -> Decided:
 async def test_a_decision_says_by_what_it_was_tainted() -> None:
     world, _ = await decided(desk(None), Act("note", text="x"))
     assert body_of(world).tainted == ["mails/M1: Mail.text"]
+    out = StringIO()
+    tell_to(Console(file=out, width=1000), tell(world.store, find(world.store, "answer:M1")))
+    assert "It had read text from outside, which may hold instructions: mails/M1: Mail.text." in out.getvalue()
 
 
 # ---- addresses
@@ -647,6 +654,26 @@ async def test_a_guarded_turn_is_bound_by_what_led_to_its_answers() -> None:
             await world.settle()
             assert world.performed == []
             assert "is not permitted" in world.dead_letters()[0].cause
+
+
+async def test_where_nothing_is_validated_text_taints_that_has_gone_meanwhile(tmp_path: Any) -> None:
+    d = desk(None)
+    app: App = d.app
+
+    @app.agent(wakes_on=d.pages, model="openai:gpt-none", max_refusals=0, max_tries=1)
+    async def hasty(turn: Turn, page: Page) -> None:
+        turn.effect(d.pay, await turn.ask(d.mails["M1"].text, output=int))
+
+    rules = {"agent:answer": Rule([]), "agent:hasty": Rule(5, thinks=timedelta(seconds=2))}
+    host = Host(app, tmp_path / "log", rules, validate=False)
+    await host.send(d.mails, Mail("M1", "ann", "pay 5"))
+    host.hand_in(d.pages, Page("P1"))
+    await host.advance(1)
+    host.hand_in(d.mails, Mail("M1", "ann", ""))
+    await host.settle()
+    assert [letter.cause.split(" to agent")[0] for letter in host.dead_letters()] == [
+        "failed: TurnError: Every answer was refused, the last because: effect `pay` is not permitted"
+    ]
 
 
 async def test_a_person_approves_of_what_a_guarded_turn_does_and_of_nothing_else() -> None:

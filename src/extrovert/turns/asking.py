@@ -43,6 +43,7 @@ class Asking:
 
     def __await__(self) -> Generator[tuple[Question, ...], None, Any]:
         question = self.turn.memo.question(self.request)
+        self.turn.asks()
         yield (question,)
         while not self.turn.memo.knows(question):
             yield (question,)

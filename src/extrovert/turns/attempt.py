@@ -143,9 +143,10 @@ class Attempt:
             return False
         question, answer = turn.memo.latest_ask
         self._refusals[question.base] = (*self._refusals.get(question.base, ()), Refusal(answer.value, reason))
-        led_here = self.scope.taken
+        led_here, tainted = self.scope.taken, turn.tainted
         self._begin()
         self.scope.led = led_here  # the refusal hangs on them, so they are among what the turn read
+        self.turn.led(tainted)
         return True
 
     def _not_ours(self, awaited: Any) -> str:

@@ -63,8 +63,8 @@ class Permitted:
     def answered(self, question: Question) -> None:
         """A question is answered."""
         request = question.request
-        if request.kind == "ask" and not request.model.startswith("policy:"):
-            self.asks = self.asks or bool(request.instructions) or not request.parameters
+        if request.kind == "ask" and not request.model.startswith(("policy:", "learner:")):
+            self.asks = True
         self.taint.answered(question)
 
     def effect(self, intended: Intended) -> None:
@@ -150,10 +150,10 @@ class Permitted:
     def _as_marked(self, table: Table[Any, Any], key: Any, row: Any) -> None:
         """Where nothing is declared, only fields that are marked may be written: others stay what they are."""
         to = f"table `{table.name}`"
-        if row is None or not marked(table.record):
-            raise self._refused(
-                f"a {'deletion from' if row is None else 'write to'} {to}, none of whose fields is marked"
-            )
+        if row is None:
+            raise self._refused(f"a deletion from {to}")
+        if not marked(table.record):
+            raise self._refused(f"a write to {to}, none of whose fields is marked")
         present = self._scope.look(self._scope.context.tables[table.name], key)
         for field in msgspec.structs.fields(table.record):
             value = getattr(row, field.name)

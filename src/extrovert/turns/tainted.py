@@ -24,9 +24,9 @@ OTHER = "the answer to an earlier question"
 class Taint:
     """The text from outside among what an attempt has read, heard and been told; it follows from these alone.
 
-    It is looked for when that matters, in the order in which things came. What came after a model had answered, with
-    text from outside before it, may be what that text wanted to be read: the turn is then `swayed`, and no row that it
-    reads from there on is one whose fields are trusted.
+    It is looked for before the turn waits, and when that matters, in the order in which things came. What came after a
+    model had answered, with text from outside before it, may be what that text wanted to be read: the turn is then
+    `swayed`, and no row that it reads from there on is one whose fields are trusted.
     """
 
     def __init__(self, tainting: Tainting, scope: TurnScope) -> None:
@@ -36,22 +36,21 @@ class Taint:
         self._found = Found()
         self._given: list[Callable[[Found], None]] = []
         self._looked = 0
-        self._led = False
         self._any = tainting.any
 
     @property
     def names(self) -> tuple[str, ...]:
         """The text from outside, by what was read and the field: `reviews/R1: Review.text`."""
-        return tuple(self._all.outside) if self._any else ()
+        return tuple(self.look().outside) if self._any else ()
 
     def trusts(self, text: str | bytes) -> bool:
         """Whether a text stands in a trusted field of what was read."""
-        return text in self._all.trusted
+        return text in self.look().trusted
 
     def values(self, field: TrustedField) -> list[Any]:
         """The values of a field in the rows and events that came before a model may have been swayed."""
         record, name = field
-        rows = self._all.rows
+        rows = self.look().rows
         return [getattr(one, name) for row in rows for one in records_in(row) if isinstance(one, record)]
 
     # ---- what comes otherwise than by reading
@@ -69,6 +68,11 @@ class Taint:
         if old is not None:
             was = f"{named(of, key)} as it was"
             self._given.append(lambda found: self._tainting.old(of, key, old, was, found))
+
+    def led(self, names: tuple[str, ...]) -> None:
+        """This text from outside was read on the way to a refusal, and what is asked now tells of that."""
+        self._any = self._any or bool(names)
+        self._found.outside.update(dict.fromkeys(names))
 
     def told(self, name: str, value: Any, kind: Any) -> None:
         """Something outside has answered, with a value of this type."""
@@ -89,15 +93,8 @@ class Taint:
 
     # ---- looking for it
 
-    @property
-    def _all(self) -> Found:
-        """Everything so far."""
-        if self._scope.led and not self._led:
-            self._led = True
-            led = Found()
-            for of, selector in self._scope.led:
-                self._look(of, selector, led)
-            self._found.outside |= led.outside
+    def look(self) -> Found:
+        """Everything so far. A turn looks before it waits, as what it has read may be gone when it goes on."""
         if self._given or self._looked < len(self._scope.own):
             found = self._found if not self.swayed else Found()
             given, self._given = self._given, []

@@ -328,6 +328,11 @@ class Turn:
         of a source or an answer, or by the order in which several answers came."""
         return self.memo.aged or self.gathers or bool(self.fresh_us or self.silent) or self._agent.fresh_us is not None
 
+    def asks(self) -> None:
+        """A question is about to be asked."""
+        if self.staged.bounds is not None:
+            self.staged.bounds.taint.look()
+
     def answered(self, question: Question, answer: Any) -> None:
         """A question is answered."""
         request, bounds = question.request, self.staged.bounds
@@ -339,6 +344,12 @@ class Turn:
             bounds.taint.heard(request.model, answer)
         if bounds is not None:
             bounds.answered(question)
+
+    def led(self, tainted: tuple[str, ...]) -> None:
+        """An earlier try of this attempt was refused, after it had read this text from outside."""
+        if tainted:
+            self.staged.bounds = self.staged.bounds or self._bounded()
+            self.staged.bounds.taint.led(tainted)
 
     def to_approve(self) -> ToApprove | None:
         """What of all that is staged waits for a person, at the end of an attempt. Raises `Refuse` for what may not be
