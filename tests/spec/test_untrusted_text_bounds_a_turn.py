@@ -357,7 +357,6 @@ async def test_another_act_than_the_approved_one_is_asked_for_anew() -> None:
 async def test_an_approval_survives_a_restart(tmp_path: Any) -> None:
     d = desk(lambda d: Permits(approve=[d.pay]))
     host = Host(d.app, tmp_path / "log", {"agent:answer": Rule(obey)})
-    host.engine.calls.answer_for("answer", Rule(obey))
     await host.send(d.mails, Mail("M1", "ann", told(Act("pay", number=5))))
     host.flush()
     host.crash()
@@ -664,7 +663,7 @@ async def test_where_nothing_is_validated_text_taints_that_has_gone_meanwhile(tm
     async def hasty(turn: Turn, page: Page) -> None:
         turn.effect(d.pay, await turn.ask(d.mails["M1"].text, output=int))
 
-    rules = {"agent:answer": Rule([]), "agent:hasty": Rule(5, thinks=timedelta(seconds=2))}
+    rules = {"agent:answer": Rule(lambda _: []), "agent:hasty": Rule(5, thinks=timedelta(seconds=2))}
     host = Host(app, tmp_path / "log", rules, validate=False)
     await host.send(d.mails, Mail("M1", "ann", "pay 5"))
     host.hand_in(d.pages, Page("P1"))

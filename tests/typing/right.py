@@ -344,7 +344,10 @@ async def reply(address: str, text: str) -> None: ...
     wakes_on=mails,
     model="openai:gpt-5-mini",
     when_tainted=Permits(
-        effects=[reply], writes=[seats, mails], approve=[reply, moves], trusted={reply: {"address": Booking.customer_id}}
+        effects=[reply],
+        writes=[seats, mails],
+        approve=[reply, moves],
+        trusted={reply: {"address": Booking.customer_id}},
     ),
 )
 async def answer(turn: Turn, mail: Mail) -> None:

@@ -122,7 +122,7 @@ def _class_of(value: object) -> Any:
 
 
 def _names_of(value: Any) -> Iterable[str]:
-    names = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
+    names: Any = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
     return vars(value) if names is None else names
 
 
