@@ -91,6 +91,7 @@ class Engine:
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self.timing = Timing(self._wanted)
+        self.words = self.calls.words
         self.limiting = Limiting(self.shard, declared.models, self.calls.timed, self._wanted)
         self.sending = Sending(
             self.shard, self.calls, self.timing, self.limiting, self.writing, self._done, virtual=clock.virtual
