@@ -122,8 +122,8 @@ def _class_of(value: object) -> Any:
 
 
 def _names_of(value: Any) -> Iterable[str]:
-    names: Any = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
-    return vars(value) if names is None else names
+    names = getattr(value, "__struct_fields__", None) or getattr(value, "_fields", None)
+    return cast("Iterable[str]", vars(value) if names is None else names)
 
 
 def _entries(value: Mapping[Any, Any], kind: Any) -> Iterator[tuple[Any, Any, str]]:

@@ -289,11 +289,8 @@ class Agent(Generic[T]):
         old: msgspec.json.Decoder[Any] | None = None,
         when_tainted: Permits | None = None,
     ) -> None:
-        self.name = name
-        self.function = function
-        self.old = old
-        self.source = source
-        self.on = on
+        self.name, self.function, self.old = name, function, old
+        self.source, self.on = source, on
         self.declines_none = declines_none
         self.model = model
         self.when = when
