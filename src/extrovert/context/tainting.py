@@ -8,7 +8,7 @@ made of has such.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
@@ -36,19 +36,46 @@ __all__ = ["Found", "Tainting"]
 
 class Found:
     """What was found in what was read: the names of text from `outside`, the texts in trusted fields, and the `rows`
-    (and events) that nothing has made of text from outside."""
+    (and events) that nothing has made of text from outside. What cannot taint is looked at when these are asked for."""
 
     def __init__(self) -> None:
         self.outside: dict[str, None] = {}
-        self.trusted: set[str | bytes] = set()
-        self.rows: list[Any] = []
+        self._trusted: set[str | bytes] = set()
+        self._rows: list[Any] = []
+        self._later: list[Callable[[Found], None]] = []
+
+    @property
+    def trusted(self) -> set[str | bytes]:
+        self._look_now()
+        return self._trusted
+
+    @property
+    def rows(self) -> list[Any]:
+        self._look_now()
+        return self._rows
 
     def add(self, text: Text, name: str, *, outside: bool) -> None:
         """A text. One that says nothing is from nowhere."""
         if not outside:
-            self.trusted.add(text.value)
+            self._trusted.add(text.value)
         elif text.value.strip():
             self.outside[f"{name}: {text.where}" if text.where else name] = None
+
+    def keep(self, *rows: Any) -> None:
+        """Rows and events as they came."""
+        self._rows += rows
+
+    def trust(self, texts: Iterable[str | bytes]) -> None:
+        """Texts that stand in trusted fields."""
+        self._trusted.update(texts)
+
+    def later(self, look: Callable[[Found], None]) -> None:
+        """What can be looked at later: it adds nothing from outside."""
+        self._later.append(look)
+
+    def _look_now(self) -> None:
+        while self._later:
+            self._later.pop()(self)
 
 
 class _Kind(NamedTuple):
@@ -75,6 +102,7 @@ class Tainting:
         self._streams: dict[str, _Kind] = {}
         self._tables: dict[str, _Kind] = {}
         self._values = {name: _value_type(view.declared) for name, view in context.views.items()}
+        self._marked = {name for name, kind in self._values.items() if marked(kind)}
         self._following: set[tuple[ViewState, Any]] = set()
 
     def declare(self, streams: Iterable[Stream[Any]]) -> None:
@@ -119,7 +147,11 @@ class Tainting:
 
     def event(self, stream: str, event: Any, name: str, found: Found) -> None:
         """Adds an event of a stream."""
-        self._texts(event, self._events[stream], self._of_stream(stream), name, found)
+        of = self._of_stream(stream)
+        if of.clean:
+            found.later(lambda found: self._texts(event, self._events[stream], of, name, found))
+        else:
+            self._texts(event, self._events[stream], of, name, found)
 
     def _row(self, table: TableState, key: Any, row: Any, name: str, found: Found) -> None:
         if row is None:
@@ -156,7 +188,7 @@ class Tainting:
             made = of.made and text.where.rpartition(".")[2] not in of.spared
             found.add(text, name, outside=text.outside or made)
         if not of.made:
-            found.rows.append(value)
+            found.keep(value)
 
     # ---- what it is made of
 
@@ -172,6 +204,18 @@ class Tainting:
         """Whether nothing that is read there can be text from outside. Of a view that hangs on the key: no."""
         table = getattr(of, "table", of)
         return not isinstance(of, ViewState) and isinstance(table, TableState) and self._of_table(table).clean
+
+    def pure(self, of: Readable, within: tuple[ViewState, ...] = ()) -> bool:
+        """Whether nothing that can be read there now is text from outside."""
+        table = getattr(of, "table", of)
+        view = of if isinstance(of, ViewState) else self._makes(table) if isinstance(table, TableState) else None
+        if view is None:
+            return not isinstance(table, TableState) or self._of_table(table).clean
+        if view in within:
+            return True
+        return view.name not in self._marked and all(
+            self.pure(one, (*within, view)) for one in (self._over(view), *view.follows)
+        )
 
     def _of_stream(self, name: str) -> _Kind:
         found = self._streams.get(name)
@@ -225,7 +269,7 @@ def _derived(value: Any, kind: Any, sources: Found, name: str, found: Found) -> 
     for text in texts(value, kind):
         strange = bool(sources.outside) and text.value not in sources.trusted
         found.add(text, name, outside=text.outside or strange)
-    found.rows += sources.rows
+    found.keep(*sources.rows)
 
 
 def _value_type(view: View[Any, Any]) -> Any:

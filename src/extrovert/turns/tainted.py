@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -64,7 +65,9 @@ class Taint:
         """The turn is about this row of a table, or value of a view, and is told what that was."""
         context = self._scope.context
         of: ViewState | TableState = context.views[on] if source == "view" else context.tables[on]
-        self._given.append(lambda found: self._tainting.look(of, key, value, named(of, key), found))
+        self._given.append(
+            lambda found: self._see(of, lambda found: self._tainting.look(of, key, value, named(of, key), found), found)
+        )
         if old is not None:
             was = f"{named(of, key)} as it was"
             self._given.append(lambda found: self._tainting.old(of, key, old, was, found))
@@ -101,13 +104,21 @@ class Taint:
             for look in given:
                 look(found)
             for of, selector in islice(self._scope.own, self._looked, None):
-                self._look(of, selector, found)
+                self._see(of, partial(self._look, of, selector), found)
             self._looked = len(self._scope.own)
-            self._found.outside |= found.outside
-            self._found.trusted |= found.trusted
+            if found is not self._found:
+                self._found.outside |= found.outside
+                self._found.later(lambda all_: all_.trust(found.trusted))
         return self._found
 
     def _look(self, of: Readable, selector: Any, found: Found) -> None:
         copy = self._scope.copy
         value = of.look(selector)[0] if copy is None else copy.look(of, selector)[0]
         self._tainting.look(of, selector, value, named(of, selector), found)
+
+    def _see(self, of: Readable, look: Callable[[Found], None], found: Found) -> None:
+        """Looks at what was read; at what cannot taint, later. A copy may have what is now not behind a view."""
+        if self._scope.copy is None and self._tainting.pure(of):
+            found.later(look)
+        else:
+            look(found)
