@@ -53,6 +53,7 @@ from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.permits import Permits
+from extrovert.turns.recordings import Recorded
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -101,6 +102,7 @@ __all__ = [
     "Price",
     "RangeIndex",
     "Record",
+    "Recorded",
     "Refuse",
     "Result",
     "Search",

@@ -88,9 +88,9 @@ class App(TurnDeclarations):
         """All declarations, checked together. Raises `DeclarationError`."""
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
+        from extrovert.models.answering import answering
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
-        from extrovert.models.remote import RemoteModel
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         check_permits(self._agents.values(), self._effects, self._tables, self._streams)
@@ -111,7 +111,7 @@ class App(TurnDeclarations):
             }
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
             for name, model in models.items():
-                found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model)
             return found
 
         return Declared(

@@ -36,7 +36,7 @@ class Permits:
         writes: Sequence[Table[Any, Any]] = (),
         emits: Sequence[Stream[Any]] = (),
         approve: Sequence[Effect[...] | Table[Any, Any] | Stream[Any]] = (),
-        calls: Sequence[Callable[..., Awaitable[Any]]] = (),
+        calls: Sequence[Callable[..., Awaitable[Any]] | str] = (),
         trusted: Mapping[Effect[...], Mapping[str, Any]] | None = None,
         undo: bool = False,
         who: str = "",
@@ -64,9 +64,9 @@ class Permits:
         return any(one is act for one in self.approve)
 
 
-def name_of(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any] | str) -> str:
     """The name of a function, as it is asked under."""
-    return f"{function.__module__}.{function.__qualname__}"
+    return function if isinstance(function, str) else f"{function.__module__}.{function.__qualname__}"
 
 
 def _field(effect: Effect[...], parameter: str, field: Any) -> TrustedField:

@@ -21,9 +21,11 @@ from extrovert.core.errors import Refuse, TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
+from extrovert.core.typed import typed
 from extrovert.core.untrusted import marked
 from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Asks, Effect
+from extrovert.turns.delegating import RUN, delegate
 from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
@@ -177,10 +179,20 @@ class Turn:
         """
         name = f"{function.__module__}.{function.__qualname__}"
         max_age_us = None if max_age is None else span_us(max_age)
-        if self.staged.bounds is not None:
-            self.staged.bounds.call(name, arguments)
+        self.leaves(name, arguments)
         request = Request("call", name, list(arguments), output, function=function, max_age_us=max_age_us)
         return await Asking(self, request)
+
+    async def run(
+        self, agent: Any, prompt: str, *, output: TypeForm[T], deps: Any = None, tools: Sequence[ToolLike] = ()
+    ) -> T:
+        """The result of a whole agent of Pydantic AI, as an `output`: its output type, or one that is read alike.
+
+        Its model is that of this turn's agent; each request to that is remembered, like what its own tools gave. These
+        run outside: give it as `tools` what is to read live context, to write or to act, as in `ask`.
+        """
+        by = self._whom(None)
+        return typed(output).decode(await delegate(self, agent, prompt, deps=deps, tools=tools, by=by))
 
     async def sleep_until(self, moment: datetime) -> None:
         """Waits until `moment`, also over a restart; then the turn runs again, over what is true by then."""
@@ -336,14 +348,20 @@ class Turn:
     def answered(self, question: Question, answer: Any) -> None:
         """A question is answered."""
         request, bounds = question.request, self.staged.bounds
-        if request.kind == "call" and bounds is None and marked(request.output):
+        told = request.kind == "approval" or (request.kind == "call" and not request.model.startswith(RUN))
+        if told and bounds is None and marked(request.output):
             bounds = self.staged.bounds = self._bounded()
-        if bounds is not None and request.kind in ("call", "approval"):
+        if bounds is not None and told:
             bounds.taint.told(f"{request.kind} of {request.model}", answer, request.output)
         elif bounds is not None and request.kind == "next":
             bounds.taint.heard(request.model, answer)
         if bounds is not None:
             bounds.answered(question)
+
+    def leaves(self, name: str, arguments: Sequence[Any]) -> None:
+        """Something outside is to be called with these arguments. Raises `Refuse` where they may not leave."""
+        if self.staged.bounds is not None:
+            self.staged.bounds.call(name, arguments)
 
     def led(self, tainted: tuple[str, ...]) -> None:
         """An earlier try of this attempt was refused, after it had read this text from outside."""
