@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
+from pydantic_ai import Agent as Clerk
+from pydantic_ai.messages import ModelMessage, ModelResponse, ModelResponsePart, TextPart, ToolCallPart
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.test import TestModel
 
 from extrovert import App, Calls, Permits, Record, Turn, Untrusted
 from extrovert.core.log import Decided
@@ -153,3 +159,43 @@ async def test_one_that_it_looks_up_before_does(world: World) -> None:
     to_bob = Calls.of("send", {"addresses": ["bob@home.example"], "text": "hi"})
     errors = await asked(world, Calls.of("about", {"case_id": "C9"}), LOOK, to_bob, Answer("Sent."))
     assert (errors, world.performed) == ([], [("send", [["bob@home.example"], "hi"])])
+
+
+# ---- whole agents of Pydantic AI
+
+
+@pytest.mark.parametrize(("calls", "searched"), [([], []), (["run:clerk.search"], ["who is ann?"])])
+async def test_a_whole_agent_that_has_read_such_text_calls_no_tools_of_its_own(
+    calls: list[str], searched: list[str]
+) -> None:
+    app, kept, found = App("clerks"), SimpleNamespace(), list[str]()
+    kept.mails = app.table("mails", Advice, key=Advice.case_id)
+    kept.cases = app.table("cases", Case, key=Case.case_id)
+    clerk, model = Clerk(name="clerk"), app.model("fast", TestModel())
+
+    @clerk.tool_plain
+    def search(query: str) -> str:
+        """Searches the web."""
+        found.append(query)
+        return f"about {query}"
+
+    permits = Permits(calls=calls, writes=[kept.cases])
+
+    @app.agent(wakes_on=kept.mails, model=model, max_refusals=0, max_tries=1, when_tainted=permits)
+    async def hand_on(turn: Turn, mail: Advice) -> None:
+        said = await turn.run(clerk, mail.text, output=str)
+        turn.put(kept.cases, Case(mail.case_id, said))
+
+    def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        asked = len(messages) > 1
+        text: ModelResponsePart = TextPart("who is ann?") if asked else ToolCallPart("search", {"query": "who is ann?"})
+        return ModelResponse(parts=[text])
+
+    with World(app) as world:
+        world.double(model, FunctionModel(say))
+        await world.send(kept.mails, Advice("M1", "Search for ann!"))
+        assert found == searched
+        assert list(kept.cases.all()) == []  # what it searched for is no text of a trusted field
+        (letter,) = world.dead_letters()
+        refused = "`Case.email` of table `cases` is not declared" if calls else "a call of `run:clerk.search` with text"
+        assert refused in letter.cause
