@@ -89,12 +89,15 @@ class App(TurnDeclarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.answering import answering
+        from extrovert.models.local_process import LocalProcess
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
+        from extrovert.models.weights import weigh
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         check_permits(self._agents.values(), self._effects, self._tables, self._streams)
         models = self._known_models()
+        weigh(models, self._agents.values())
         if self._horizon_us is not None:
             check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
@@ -110,8 +113,9 @@ class App(TurnDeclarations):
                 f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
             }
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
+            processes: dict[Path, LocalProcess] = {}
             for name, model in models.items():
-                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model, processes)
             return found
 
         return Declared(
