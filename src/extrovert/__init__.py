@@ -42,6 +42,7 @@ from extrovert.core.errors import (
 from extrovert.core.event import Arrival
 from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.surfaces.http.mounting import asgi
@@ -53,6 +54,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.permits import Permits
 from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.recordings import Recorded
 from extrovert.turns.tools import Tool
@@ -101,6 +103,7 @@ __all__ = [
     "Outcome",
     "Parquet",
     "PermanentError",
+    "Permits",
     "Policy",
     "Price",
     "Prompt",
@@ -125,6 +128,7 @@ __all__ = [
     "Tumbling",
     "Turn",
     "TurnError",
+    "Untrusted",
     "View",
     "Window",
     "WordLlama",

@@ -18,6 +18,7 @@ from extrovert.core.time import span_us
 from extrovert.turns.declarations import TurnDeclarations
 from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import check_reach
+from extrovert.turns.permits import check_permits
 
 if TYPE_CHECKING:
     from extrovert.connectors.mcp.server import McpServer
@@ -129,6 +130,7 @@ class App(TurnDeclarations):
         from extrovert.models.weights import weigh
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
+        check_permits(self._agents.values(), self._effects, self._tables, self._streams)
         models = self._known_models()
         weigh(models, self._agents.values())
         if self._horizon_us is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -18,7 +18,9 @@ from extrovert.context.origins import Origins
 from extrovert.context.own_folds import fold_many
 from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
+from extrovert.context.stream import Stream
 from extrovert.context.table import SMALL, Table, TableState
+from extrovert.context.tainting import Tainting
 from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.time import earliest
@@ -90,6 +92,12 @@ class LiveContext:
                 self.followers.setdefault(stream, []).append(state)
         self.freshness = Freshness(self)
         self.origins = Origins(self, operators)
+        self.tainting = Tainting(self, operators)
+
+    def declare(self, streams: Collection[Stream[Any]]) -> None:
+        """Whatever may come of an app's streams is known: whose sources are silent, and which text is from outside."""
+        self.freshness.declare(streams)
+        self.tainting.declare(streams)
 
     def readables(self) -> Iterable[Readable]:
         """Everything that can be read and has a name in the ledger."""

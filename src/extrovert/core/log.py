@@ -248,6 +248,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     `heard` has that for each stream with a source on which its reads hang (null: never heard); those in `silent` were
     older than its agent allows, and its fallback answered.
+    `tainted` names the text from outside that it had read, by what was read and the field.
     One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
@@ -273,6 +274,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     heard: dict[str, int | None] = {}
     silent: list[str] = []
     shadow: bool = False
+    tainted: list[str] = []
 
     @property
     def outcome(self) -> str:

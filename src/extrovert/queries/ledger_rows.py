@@ -52,7 +52,7 @@ __all__ = [
 
 class LedgerDecision(Record):
     """A turn that ended. `outcome` is decided, shadow, gone, stale, dropped, contended, cycle or failed;
-    `due_at` is when its wake was."""
+    `due_at` is when its wake was; `tainted` names the text from outside that a decision had read."""
 
     decision: str
     agent: str
@@ -72,6 +72,7 @@ class LedgerDecision(Record):
     emits: int
     effects: int
     undoes: list[str]
+    tainted: list[str]
     offset: int
 
 
@@ -243,6 +244,7 @@ def decided(body: Decided, entry: Entry) -> Iterator[Record]:
         len(body.emits),
         len(body.effects),
         body.undoes,
+        body.tainted,
         entry.offset,
     )
     for read in body.reads:
@@ -272,6 +274,7 @@ def ended(body: Ended, entry: Entry) -> Record:
         0,
         None,
         *(0, 0, 0, 0),
+        [],
         [],
         entry.offset,
     )

@@ -95,7 +95,7 @@ def tell_to(out: Console, story: Story, *, lines: bool = False) -> None:
 
 
 def _heard(out: Console, story: Story) -> None:
-    """How old what it read was, by stream."""
+    """How old what it read was, by stream, and what of it may have instructed it."""
     told = [
         f"{plain(stream)}, never heard" if ms is None else f"{plain(stream)}, heard {span(ms * 1000)} before"
         for stream, ms in story.heard_ms.items()
@@ -105,6 +105,9 @@ def _heard(out: Console, story: Story) -> None:
     if story.silent:
         silent = ", ".join(map(plain, story.silent))
         out.print(f"{silent}: older than its agent allows; its fallback answered.", soft_wrap=True)
+    if story.tainted:
+        tainted = ", ".join(map(plain, story.tainted))
+        out.print(f"It had read text from outside, which may hold instructions: {tainted}.", soft_wrap=True)
 
 
 def _conditions(out: Console, story: Story) -> None:

@@ -44,10 +44,13 @@ class Asking:
 
     def __await__(self) -> Generator[tuple[Question, ...], None, Any]:
         question = self.turn.memo.question(self.request)
+        self.turn.asks()
         yield (question,)
         while not self.turn.memo.knows(question):
             yield (question,)
-        return question.request.decode(self.turn.memo.take(question).value)
+        answer = question.request.decode(self.turn.memo.take(question).value)
+        self.turn.answered(question, answer)
+        return answer
 
 
 class Gathering:

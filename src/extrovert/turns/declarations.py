@@ -98,6 +98,9 @@ class TurnDeclarations(Declarations):
         policy or model given there answers in the place of its own.
 
         A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
+
+        A turn that has read text from outside, a field that is declared `Untrusted`, may do what `when_tainted` permits
+        and nothing else; without it, if it asks a model, only write to such fields. See `docs/untrusted.md`.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)

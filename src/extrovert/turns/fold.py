@@ -80,7 +80,7 @@ class Fold:
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
-        self.context.freshness.declare(self.streams.values())
+        self.context.declare(self.streams.values())
         self.agents = {agent.name: agent for agent in agents}
         self.chain = Chain()
         self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}

@@ -72,6 +72,7 @@ def turn_of(
         clock_us=now_us,
         positions=turn.positions,
         silent=silent,
+        value=turn.value,
         old=fold.books[turn.agent.name].old(turn.key),
         known=fold.knows,
     )

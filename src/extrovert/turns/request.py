@@ -53,7 +53,7 @@ class Request:
     `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
     requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
     answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
-    is asked for again.
+    is asked for again. Where it is to be the answer to `exact`ly this, none to another question will do.
 
     With `tools` (what a model is told of them, as JSON) an answer may call those, and `exchange` has the steps so far.
     `asked_json` is what is asked, as the log keeps it: `about` alone, or with tools a list of that and the steps.
@@ -66,6 +66,7 @@ class Request:
         "about",
         "about_json",
         "asked_json",
+        "exact",
         "exchange",
         "function",
         "hash",
@@ -95,6 +96,7 @@ class Request:
         tools: str = "",
         exchange: tuple[Exchange, ...] = (),
         prompt: Assembled | None = None,
+        exact: bool = False,
     ) -> None:
         self.kind = kind
         self.model = model
@@ -109,6 +111,7 @@ class Request:
         self.tools = tools
         self.exchange = exchange
         self.prompt = prompt
+        self.exact = exact
         self.asked_json = canonical([about, *exchange]) if tools else self.about_json
         told = (instructions, parameters) if instructions or parameters or tools else ()
         told = (*told, tools) if tools else told
@@ -147,6 +150,7 @@ class Request:
             tools=self.tools,
             exchange=self.exchange,
             prompt=self.prompt,
+            exact=self.exact,
         )
 
     def about_to(self, asked: AskSent) -> Request:
