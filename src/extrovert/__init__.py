@@ -41,6 +41,8 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
+from extrovert.turns.chat import Chat
+from extrovert.turns.conversation import Conversations, Folding, Open, Said, Spoken
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
@@ -48,6 +50,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.talk import Changed, Talk
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -65,7 +68,10 @@ __all__ = [
     "Calling",
     "Calls",
     "Change",
+    "Changed",
+    "Chat",
     "Condition",
+    "Conversations",
     "Correction",
     "CorruptionError",
     "Csv",
@@ -75,6 +81,7 @@ __all__ = [
     "Embedder",
     "ExtrovertError",
     "First",
+    "Folding",
     "Guard",
     "GuardFailed",
     "Hit",
@@ -86,6 +93,7 @@ __all__ = [
     "MissingExtra",
     "MissingRow",
     "Model",
+    "Open",
     "Outcome",
     "Parquet",
     "PermanentError",
@@ -95,14 +103,17 @@ __all__ = [
     "Record",
     "Refuse",
     "Result",
+    "Said",
     "Search",
     "Session",
     "Shape",
     "Sliding",
+    "Spoken",
     "SqlResult",
     "Steps",
     "Stream",
     "Table",
+    "Talk",
     "Thinking",
     "Tick",
     "Tool",

@@ -12,7 +12,7 @@ from extrovert.core.declaring import add
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.time import span_us
-from extrovert.turns.declarations import TurnDeclarations
+from extrovert.turns.chat_declarations import ChatDeclarations
 from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import check_reach
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 
-class App(TurnDeclarations):
+class App(ChatDeclarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
@@ -97,6 +97,7 @@ class App(TurnDeclarations):
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,
+            chats=list(self._chats.values()),
         )
 
     @asynccontextmanager

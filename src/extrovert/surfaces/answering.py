@@ -24,6 +24,7 @@ from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.heard import freshness_of
+from extrovert.surfaces.overhearing import Say, taken_in
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -90,6 +91,8 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
         case Decide(name, said):
             engine.shard.advance(engine.clock.now_us())
             return [Approvals([decide(engine, name, said)])]
+        case Say():
+            return [taken_in(engine, request)]
         case _:
             return _looked(engine, request)
 

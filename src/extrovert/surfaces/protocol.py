@@ -17,6 +17,7 @@ from extrovert.engine.approving import PendingApproval
 from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.surfaces.overhearing import Listen, Listening, Overheard, SaidAs, Say
 from extrovert.turns.waits import Approval
 
 __all__ = [
@@ -347,6 +348,8 @@ Request = (
     | ListFreshness
     | Settle
     | WhyNot
+    | Say
+    | Listen
 )
 Reply = (
     Welcome
@@ -364,6 +367,9 @@ Reply = (
     | Freshness
     | SettledAs
     | Because
+    | SaidAs
+    | Listening
+    | Overheard
     | Refused
 )
 
