@@ -269,16 +269,17 @@ async def test_older_messages_are_folded_into_a_summary_of_bounded_length(world:
 
 
 async def test_folding_does_not_disturb_an_answer(world: World) -> None:
-    world.answer(assistant.agent, "An answer of some words that takes a little room of its own.")
-    world.answer(assistant.folds, "They spoke.", thinks=SECOND)
-    for number in range(3):
-        await world.send(talks.said, says(world, f"A message of some words that takes room, number {number}."))
-    world.answer(assistant.agent, "Yes.", thinks=2 * SECOND)
-    world.hand_in(talks.said, says(world, "A message of some words that takes room, number 9."))
-    await world.advance(SECOND / 2)
-    world.hand_in(talks.said, says(world, "Do you remember?"))
+    world.answer(assistant.agent, "An answer of some words that takes a little room of its own.", thinks=2 * SECOND)
+    folding = world.answer(assistant.folds, "They spoke.", thinks=SECOND)
+    await world.send(talks.said, says(world, "A message of some words that takes room."))
+    world.hand_in(talks.said, says(world, "Another message of some words that takes room."))
+    await world.advance(2.5 * SECOND)
+    assert (len(heard), talks.memory["c1"].tokens > 60) == (2, True)  # it is being folded
+    said = says(world, "Do you remember?")
+    world.hand_in(talks.said, said)
     await world.settle()
-    assert [decision.reruns for decision in world.decisions(assistant.agent)] == [0] * 5
+    assert heard[-1].at - said.at == 2 * SECOND
+    assert (len(folding.asked), talks.memory["c1"].folded > 0) == (1, True)
 
 
 async def test_a_conversation_goes_on_after_a_crash(tmp_path: Path) -> None:
