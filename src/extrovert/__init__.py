@@ -41,6 +41,8 @@ from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
+from extrovert.surfaces.http.mounting import asgi
+from extrovert.surfaces.http.settings import Http
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Conversations, Folding, Open, Said, Spoken
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
@@ -85,6 +87,7 @@ __all__ = [
     "Guard",
     "GuardFailed",
     "Hit",
+    "Http",
     "Index",
     "InputError",
     "Intended",
@@ -125,6 +128,7 @@ __all__ = [
     "Window",
     "WordLlama",
     "aggregates",
+    "asgi",
     "before",
     "between",
     "heard_within",

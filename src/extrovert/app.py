@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from extrovert.turns.invalidated import check_reach
 
 if TYPE_CHECKING:
     from extrovert.engine.declared import Declared
+    from extrovert.engine.hosting import Beside
     from extrovert.engine.loop import Engine
     from extrovert.queries.result import SqlResult
 
@@ -101,11 +102,16 @@ class App(ChatDeclarations):
         )
 
     @asynccontextmanager
-    async def serving(self, data: Path | str = ".extrovert", **settings: Any) -> AsyncGenerator[Engine]:
-        """Runs the app inside another program, in real time, with its state in the directory `data`."""
+    async def serving(
+        self, data: Path | str = ".extrovert", *, beside: Sequence[Beside] = (), **settings: Any
+    ) -> AsyncGenerator[Engine]:
+        """Runs the app inside another program, in real time, with its state in the directory `data`.
+
+        What is `beside` it runs as long as it does, such as `Http(port=8000)`.
+        """
         from extrovert.engine.hosting import hosted
 
-        async with hosted(self.declared(), Path(data), **settings) as engine:
+        async with hosted(self.declared(), Path(data), beside=beside, **settings) as engine:
             yield engine
 
     async def sql(self, engine: Engine, query: str, *, limit: int | None = 1_000, seconds: float = 60) -> SqlResult:

@@ -7,9 +7,11 @@ import fcntl
 import gc
 import os
 import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from extrovert.core.errors import AlreadyRunning, DeclarationError
 from extrovert.engine.clock import Clock, RealClock
@@ -17,13 +19,19 @@ from extrovert.engine.declared import Declared
 from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import Durability, SqliteStore
 
-__all__ = ["LOG", "hosted", "locked", "opened", "own_process"]
+__all__ = ["LOG", "Beside", "hosted", "locked", "opened", "own_process", "running"]
 
 LOG = "log.sqlite"
 COLLECT_AT = (100_000, 20, 50)
 """How many objects more make Python look for cycles among them: rows come in thousands, live long and hold none."""
 SWITCH_S = 0.0005
 """How long a thread beside the loop may keep it waiting, in seconds; Python's own value is ten times that."""
+
+
+class Beside(Protocol):
+    """What runs beside an engine, such as a server: it is entered when the engine runs, and left before that stops."""
+
+    def __call__(self, declared: Declared, engine: Engine, /) -> AbstractAsyncContextManager[object]: ...
 
 
 def own_process() -> None:
@@ -96,22 +104,44 @@ def _claim(store: SqliteStore, data: Path, name: str, app: str | None) -> None:
 
 
 @asynccontextmanager
+async def running(engine: Engine, beside: Sequence[Beside] = ()) -> AsyncGenerator[asyncio.Task[None]]:
+    """The engine runs during the block, as the task that is given, and with it what is `beside`.
+
+    At its end all that is left, and then the engine is stopped. Raises what made it fail meanwhile.
+    """
+    entered = [one(engine.declared, engine) for one in beside]
+    task = asyncio.create_task(engine.run(), name="extrovert")
+    task.add_done_callback(partial(_ended, engine))
+    try:
+        async with AsyncExitStack() as stack:
+            for one in entered:
+                await stack.enter_async_context(one)
+            yield task
+    finally:
+        engine.stop()
+        await task
+
+
+def _ended(engine: Engine, run: asyncio.Task[None]) -> None:
+    """What is beside the engine can see that it has failed; `running` raises it when all that is left."""
+    if not run.cancelled() and (failure := run.exception()) is not None:
+        engine.fail(failure)
+
+
+@asynccontextmanager
 async def hosted(
     declared: Declared,
     data: Path,
     *,
+    beside: Sequence[Beside] = (),
     clock: Clock | None = None,
     settings: Settings | None = None,
     durability: Durability = "fsync",
 ) -> AsyncGenerator[Engine]:
     """An engine that runs beside the block, and is stopped cleanly at its end. Raises what made it fail meanwhile."""
     with opened(declared, data, clock=clock, settings=settings, durability=durability) as engine:
-        running = asyncio.create_task(engine.run(), name="extrovert")
         try:
-            yield engine
+            async with running(engine, beside):
+                yield engine
         finally:
-            engine.stop()
-            try:
-                await running
-            finally:
-                await engine.close()
+            await engine.close()

@@ -151,10 +151,18 @@ class Engine:
                 await self._wait(next_us, until)
         self._check()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What `run` has raised, or is about to."""
+        return self._failure or self.writing.failure or self.snapshots.failure or self.inflow.failure
+
+    def fail(self, failure: BaseException) -> None:
+        """Something has failed that it cannot go on without."""
+        self._failure = failure
+
     def _check(self) -> None:
-        failure = self._failure or self.writing.failure or self.snapshots.failure or self.inflow.failure
-        if failure is not None:
-            raise failure
+        if self.failure is not None:
+            raise self.failure
 
     def stop(self) -> None:
         """Makes `run` return after the present instant."""

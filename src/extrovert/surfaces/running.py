@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from extrovert.core.errors import DeclarationError
 from extrovert.surfaces.options import DataOption
 
 if TYPE_CHECKING:
+    import asyncio
+
     from rich.console import Console
 
     from extrovert.engine.declared import Declared
     from extrovert.engine.loop import Engine
     from extrovert.surfaces.apps import Place
+    from extrovert.surfaces.http.settings import Http
 
 __all__ = ["run"]
 
@@ -26,6 +30,18 @@ def run(
         typer.Argument(metavar="FILE[:app]", help="The app: a Python file, and its name there.", show_default=False),
     ] = None,
     data: DataOption = None,
+    http: Annotated[
+        str | None, typer.Option("--http", metavar="[HOST:]PORT", help="Listen for HTTP there.", show_default=False)
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user",
+            metavar="VARIABLE=USER",
+            help="Whose token that variable holds. May be given again.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run an app until Ctrl-C.
 
@@ -34,9 +50,14 @@ def run(
     cleanly: effects that have begun are awaited, and everything is made durable. The other commands reach it while it
     runs.
 
+    With --http it listens on this machine, and beyond it where a host is given: then every request has to bring the
+    token of the environment variable EXTROVERT_TOKEN, or one that --user names. Port 0 takes one that is free.
+
     Examples:
       extrovert run airline.py
       extrovert run airline.py:app --data /var/lib/airline
+      extrovert run airline.py --http 8000
+      extrovert run airline.py --http 0.0.0.0:8000 --user ANNS_TOKEN=ann
     """
     import asyncio
 
@@ -44,31 +65,53 @@ def run(
     from extrovert.surfaces.printing import console
 
     place = locate(app, data)
+    host = _host(http, user or [])
     declared = place.reference().load().declared()
-    asyncio.run(_run(place, declared, console()))
+    asyncio.run(_run(place, declared, host, console()))
 
 
-async def _run(place: Place, declared: Declared, out: Console) -> None:
+def _host(http: str | None, users: list[str]) -> Http | None:
+    """The HTTP host that is asked for."""
+    if http is None:
+        if users:
+            raise DeclarationError("--user says who asks by HTTP. Say where to listen, too: --http [HOST:]PORT.")
+        return None
+    from extrovert.surfaces.http.settings import Http
+
+    host, _, port = http.rpartition(":")
+    if not port.isdecimal():
+        raise DeclarationError(f"--http {http} names no port. Write it as 8000, 0.0.0.0:8000 or [::]:8000.")
+    tokens = dict(one.split("=", 1) for one in users if "=" in one)
+    if len(tokens) < len(users):
+        raise DeclarationError("--user names a variable and whose token it holds, each once: --user ANNS_TOKEN=ann.")
+    return Http(host=host.strip("[]") or "127.0.0.1", port=int(port), tokens=tokens)
+
+
+async def _run(place: Place, declared: Declared, http: Http | None, out: Console) -> None:
     import asyncio
 
-    from extrovert.engine.hosting import opened, own_process
+    from extrovert.engine.hosting import opened, own_process, running
     from extrovert.surfaces.control import controlled
 
     app = str(place.reference())
     with opened(declared, place.data, app=app) as engine:
         own_process()
         async with controlled(engine, place.data, app) as control:
-            _stop_on_signals(engine, out)
-            out.print(f"{declared.name} runs on {place.data}. Ctrl-C stops it.", soft_wrap=True)
-            showing = asyncio.create_task(_show(engine, out), name="status")
+            stopped = _stopped_by_signals(engine, out)
             try:
-                await engine.run()
+                async with running(engine, [] if http is None else [http]) as run:
+                    out.print(f"{declared.name} runs on {place.data}. Ctrl-C stops it.", soft_wrap=True)
+                    if http is not None:
+                        out.print(f"It listens at {http.url}", soft_wrap=True)
+                    showing = asyncio.create_task(_show(engine, out), name="status")
+                    try:
+                        await asyncio.wait({run, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        showing.cancel()
             except BaseException:
                 control.closing = True
                 await engine.close(keep_snapshot=False)
                 raise
-            finally:
-                showing.cancel()
             control.closing = True
             if control.failure is not None:
                 raise control.failure
@@ -76,12 +119,13 @@ async def _run(place: Place, declared: Declared, out: Console) -> None:
         out.print(f"Stopped. The log of {place.data} ends at offset {engine.shard.fold.end - 1}.", soft_wrap=True)
 
 
-def _stop_on_signals(engine: Engine, out: Console) -> None:
-    """The first signal stops the engine cleanly; the second, the process."""
+def _stopped_by_signals(engine: Engine, out: Console) -> asyncio.Future[None]:
+    """Done when the first signal comes, which stops the engine cleanly; the second stops the process."""
     import asyncio
     import signal
 
     loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[None] = loop.create_future()
     signals = (signal.SIGINT, signal.SIGTERM)
 
     def stop() -> None:
@@ -90,10 +134,11 @@ def _stop_on_signals(engine: Engine, out: Console) -> None:
         acting = len(engine.performing.acting)
         if acting:
             out.print(f"Waiting for {acting} effects that have begun. Ctrl-C again leaves them unknown.")
-        engine.stop()
+        stopped.set_result(None)
 
     for one in signals:
         loop.add_signal_handler(one, stop)
+    return stopped
 
 
 async def _show(engine: Engine, out: Console) -> None:

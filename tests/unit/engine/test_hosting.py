@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from extrovert import AlreadyRunning, App, DeclarationError, Record
-from extrovert.engine.hosting import LOG, hosted, locked, opened
+from extrovert.engine.declared import Declared
+from extrovert.engine.hosting import LOG, Beside, hosted, locked, opened
+from extrovert.engine.loop import Engine
 from extrovert.stores.sqlite import SqliteStore
 from tests.hosts import until
 
@@ -64,6 +68,24 @@ async def test_an_engine_runs_beside_the_block_and_keeps_a_snapshot_when_it_stop
     store.close()
     assert found is not None
     assert found[0] == 2
+
+
+async def test_what_is_beside_an_engine_is_left_before_that_stops(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def beside(name: str) -> Beside:
+        @asynccontextmanager
+        async def block(declared: Declared, engine: Engine) -> AsyncGenerator[None]:
+            seen.append(f"{name} enters {declared.name}")
+            yield
+            report = await engine.send(declared.tables[0], [Row(name)])  # the engine still takes it in
+            seen.append(f"{name} leaves, {report.accepted} durable")
+
+        return block
+
+    async with hosted(app().declared(), tmp_path, beside=[beside("one"), beside("two")]):
+        seen.append("block")
+    assert seen == ["one enters app", "two enters app", "block", "two leaves, 1 durable", "one leaves, 1 durable"]
 
 
 async def test_what_makes_it_fail_is_raised_at_the_end_of_the_block(tmp_path: Path) -> None:

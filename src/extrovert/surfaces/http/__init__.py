@@ -1,0 +1,1 @@
+"""HTTP: what people and other programs reach a running engine by."""
