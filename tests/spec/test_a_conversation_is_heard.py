@@ -9,7 +9,7 @@ import pytest
 
 from extrovert import App, Open, Record, Said, Spoken, Talk, Turn
 from extrovert.core.errors import InputError
-from extrovert.engine.saying import answer_to, key_of, latest, owner, say, take
+from extrovert.engine.saying import answer_to, key_of, latest, name_of, owner, say, take
 from extrovert.engine.talking import hearing
 from extrovert.engine.transcript import Answer, Heard, NoAnswer, Words
 from extrovert.testing import World
@@ -70,7 +70,7 @@ async def test_who_says_something_hears_the_answer_and_what_it_took(world: World
 async def test_the_same_again_gives_the_answer_that_there_was(world: World) -> None:
     script = world.answer(assistant.agent, "Yes.", "No.")
     await asked(world, "On time?")
-    assert texts(await asked(world, "On time?")) == [["Yes."]]
+    assert texts(await asked(world, "On time?")) == ["Yes.", ["Yes."]]
     assert len(script.asked) == 1
 
 
@@ -150,6 +150,14 @@ async def test_nobody_says_something_in_anothers_conversation_or_nothing_at_all(
         await asked(world, " \n")
     with pytest.raises(InputError, match="1,048,576 are taken"):
         await asked(world, "x" * (1 << 20))
+
+
+def test_no_two_users_have_the_same_conversation_whatever_they_call_it() -> None:
+    assert len({key_of("ann", "b/c"), key_of("ann/b", "c"), key_of("ann%2Fb", "c"), key_of("ann%252Fb", "c")}) == 4
+    for user, name in (("ann", "b/c"), ("ann/b", "c"), ("a%2F", "%2F/")):
+        assert name_of(user, key_of(user, name)) == name
+    assert name_of("ann", "c1") is None
+    assert name_of("ann", key_of("anna", "c1")) is None
 
 
 async def test_nobody_follows_when_nobody_listens(world: World) -> None:

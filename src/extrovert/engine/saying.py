@@ -11,11 +11,11 @@ from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.engine.loop import Engine
 from extrovert.engine.talking import NONE_BEFORE, Hearing, hearing
-from extrovert.engine.transcript import Answer, Heard, NoAnswer
+from extrovert.engine.transcript import Answer, Heard, NoAnswer, Words
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Earlier, Memory, Message, Said, Spoken
 
-__all__ = ["Taken", "answer_to", "chat_of", "key_of", "latest", "owner", "say", "spoken", "take"]
+__all__ = ["Taken", "answer_to", "chat_of", "key_of", "latest", "name_of", "owner", "say", "spoken", "take"]
 
 SOURCE = "chat"
 LOOKS_BACK = 200
@@ -42,7 +42,17 @@ def key_of(user: str, conversation: str) -> str:
     """The key of a conversation that a user calls by this name: nobody else's has it."""
     if not 0 < len(conversation) <= MOST_ID or not conversation.isprintable():
         raise DeclarationError(f"A conversation is named by 1 to {MOST_ID} characters that can be printed.")
-    return f"{user}/{conversation}"
+    return _of(user) + conversation
+
+
+def name_of(user: str, key: str) -> str | None:
+    """How a user calls the conversation that has this key; None for one that was not begun under such a name."""
+    return key.removeprefix(_of(user)) if key.startswith(_of(user)) else None
+
+
+def _of(user: str) -> str:
+    """What the keys of a user's conversations begin with, and no other's."""
+    return user.replace("%", "%25").replace("/", "%2F") + "/"
 
 
 class Taken(Record):
@@ -87,7 +97,12 @@ async def say(engine: Engine, chat: Chat[Any], taken: Taken, conversation: str) 
         await engine.durable()
         if not _under_way(engine, chat, heard):
             found = answer_to(engine, chat, conversation, taken.id)
-            yield NoAnswer(NONE_BEFORE) if found is None else Answer(found)
+            if found is None:
+                yield NoAnswer(NONE_BEFORE)
+                return
+            if found.text:
+                yield Words(found.text)
+            yield Answer(found)
             return
         async for one in heard:
             yield one

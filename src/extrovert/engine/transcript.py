@@ -29,6 +29,13 @@ class Corrected(Record, tag="corrected"):
     because: list[str] = []
     unasked: bool = False
 
+    @property
+    def text(self) -> str:
+        """The same for a user, whose business the names of rows are not."""
+        if self.because:
+            return "what I just said does not hold any more, because something has changed."
+        return "what I just said does not hold."
+
 
 class Answer(Record, tag="answer"):
     """What was said is committed and durable. It is, word for word, what the words since the last correction make, but
