@@ -10,6 +10,7 @@ from extrovert.context.changes import Change
 from extrovert.context.expiry import before
 from extrovert.context.freshness import heard_within
 from extrovert.context.index import Index
+from extrovert.context.learner import Learner
 from extrovert.context.query import Hit
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.schedule import Tick
@@ -91,6 +92,7 @@ __all__ = [
     "Index",
     "InputError",
     "Intended",
+    "Learner",
     "Limits",
     "Lines",
     "MissingExtra",

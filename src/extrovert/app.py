@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from extrovert.context.learner import Learner, Learns
+from extrovert.context.stream import Stream
 from extrovert.core.declaring import add
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
+from extrovert.core.record import Record
 from extrovert.core.time import span_us
 from extrovert.turns.chat_declarations import ChatDeclarations
 from extrovert.turns.heard import check_heard
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from extrovert.queries.result import SqlResult
 
 __all__ = ["App"]
+
+T = TypeVar("T")
 
 
 class App(ChatDeclarations):
@@ -52,6 +57,30 @@ class App(ChatDeclarations):
         """Declares a source that feeds streams of this app."""
         add(self._sources, "source", source.name, source)
 
+    def learner(
+        self,
+        name: str,
+        make: Callable[[], Learns],
+        *,
+        over: Stream[T],
+        features: Callable[[T], Mapping[str, Any] | Record | str],
+        label: Callable[[T], Any] | None = None,
+    ) -> Learner[T]:
+        """Declares a learner: what `make` gives, such as a pipeline of river, learns from each event of a stream.
+
+        It learns `features(event)` (a dict, a record, or a text) with `label(event)`; where that is None, nothing.
+        Without `label=` it learns features alone, as detectors of anomalies do. It is the model of an agent, or is
+        asked beside: `turn.ask(facts, output=float, of=risk)`, and answers with what it has learnt by then. Its
+        functions are pure. See `docs/learners.md`.
+        """
+        from extrovert.models.learning import learner_of
+
+        self._check_own(f"Learner `{name}`", "over=", over, Stream)
+        return add(self._operators, "learner", name, learner_of(name, make, over, features, label))
+
+    def _learners(self) -> list[Learner[Any]]:
+        return [cast("Learner[Any]", one) for one in self._operators.values() if isinstance(one, Learner)]
+
     # ---- running
 
     def declared(self) -> Declared:
@@ -59,6 +88,7 @@ class App(ChatDeclarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.policy import PolicyModel
+        from extrovert.models.predicting import LearnerModel
         from extrovert.models.remote import RemoteModel
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
@@ -77,6 +107,7 @@ class App(ChatDeclarations):
             found: dict[str, Answerer] = {
                 f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
             }
+            found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
             for name, model in models.items():
                 found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
             return found

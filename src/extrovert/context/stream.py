@@ -49,9 +49,13 @@ class Stream(Generic[T]):
         kinds = get_args(event) if isinstance(event, UnionType) else (event,)
         self._types: tuple[type, ...] = tuple(get_origin(kind) or kind for kind in kinds)
 
+    def holds(self, record: object) -> bool:
+        """Whether a record is of a type of its events."""
+        return isinstance(record, self._types)
+
     def wrong(self, record: object) -> str:
         """What is wrong with a record as an event of this stream; "" for a good one."""
-        if not isinstance(record, self._types):
+        if not self.holds(record):
             return f"it is a {type(record).__name__}"
         if not good_keys((self.key_of(record),)):
             return f"the key `{self.key}` {KEY_RULE}"

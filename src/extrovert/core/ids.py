@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.typed import as_json
+
 __all__ = ["canonical", "chance", "fingerprint"]
 
-_ENCODER = msgspec.json.Encoder(order="deterministic")
+_ENCODER = msgspec.json.Encoder(order="deterministic", enc_hook=as_json)
 
 
 def canonical(value: Any) -> bytes:

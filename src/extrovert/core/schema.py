@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-import msgspec
+from extrovert.core.typed import typed
 
 __all__ = ["is_object", "is_text", "wanted"]
 
@@ -15,16 +14,9 @@ def is_text(output: Any) -> bool:
     return output is str
 
 
-@cache
-def _whole(output: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The type's own schema, and the definitions that it refers to."""
-    (schema,), components = msgspec.json.schema_components([output], ref_template="#/$defs/{name}")
-    return schema, components
-
-
 def is_object(output: Any) -> bool:
     """Whether answers of this type are JSON objects of one shape; others are sent in a field of one."""
-    schema, components = _whole(output)
+    _, _, schema, components = typed(output)
     if "$ref" in schema:
         schema = components[schema["$ref"].rpartition("/")[2]]
     return schema.get("type") == "object" and "properties" in schema
@@ -32,7 +24,7 @@ def is_object(output: Any) -> bool:
 
 def wanted(output: Any, field: str) -> dict[str, Any]:
     """The schema to be sent; what is no object is in the one `field` of one."""
-    schema, components = _whole(output)
+    _, _, schema, components = typed(output)
     if is_object(output):
         found: dict[str, Any] = dict(components[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema)
     else:

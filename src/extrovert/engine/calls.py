@@ -9,12 +9,15 @@ from typing import Any, Protocol
 
 import msgspec
 
+from extrovert.context.live import LiveContext
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
+from extrovert.core.schema import is_text
 from extrovert.engine.shard import Call
+from extrovert.engine.words import Begun, Cut, Delta, Done, Words
 from extrovert.turns.request import Place, Reply, Request
 
-__all__ = ["Answerer", "Calls", "Outcome", "TimedAnswerer"]
+__all__ = ["Answerer", "Calls", "Outcome", "OverContext", "Speaker", "TimedAnswerer", "over"]
 
 
 class TimedAnswerer(Protocol):
@@ -25,29 +28,50 @@ class TimedAnswerer(Protocol):
     def answer(self, request: Request) -> msgspec.Raw | Reply: ...
 
 
-Answerer = TimedAnswerer | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
+class OverContext(Protocol):
+    """Answers from what live context is when it is asked: `over` gives it one."""
+
+    def over(self, context: LiveContext) -> TimedAnswerer: ...
+
+
+class Speaker(Protocol):
+    """Answers, and tells its words as they come where that is wanted."""
+
+    async def __call__(self, request: Request) -> Reply: ...
+
+    async def streamed(self, request: Request, heard: Callable[[str], None]) -> Reply: ...
+
+
+Answerer = TimedAnswerer | OverContext | Callable[[Request], Awaitable[msgspec.Raw | Reply]]
 Outcome = tuple[Call, Reply | Exception]
+
+
+def over(context: LiveContext, answerer: Any) -> Any:
+    """The answerer, over this live context where it answers from that."""
+    return answerer.over(context) if hasattr(answerer, "over") else answerer
 
 
 class Calls:
     """The calls in flight outside the engine's time: tasks, which can be cancelled.
 
     `answerers` are found by the model's name; one under `agent:NAME` answers all asks of that agent instead, but for
-    those that go to a policy in a model's place.
+    those that go to a learner, or to a policy in a model's place. `words` has what models are saying.
     """
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
+        self.words = Words()
         self._answerers = answerers
         self._tasks: dict[tuple[str, Place], asyncio.Task[None]] = {}
+        self._speaking: dict[tuple[str, Place], Call] = {}
 
     @property
     def outstanding(self) -> bool:
         """Whether real work is under way, so that virtual time stands still."""
         return bool(self._tasks)
 
-    def answer_for(self, agent: str, answerer: Answerer) -> None:
-        """From now on all asks of this agent go to `answerer`."""
-        self._answerers[f"agent:{agent}"] = answerer
+    def answer_for(self, name: str, answerer: Answerer) -> None:
+        """From now on all asks of this model, or of the agent in `agent:NAME`, go to `answerer`."""
+        self._answerers[name] = answerer
 
     def timed(self, call: Call) -> bool:
         """Whether `call` is answered in engine time, and not by real work."""
@@ -66,7 +90,8 @@ class Calls:
         if call.error is not None:
             return call.error
         try:
-            answer: msgspec.Raw | Reply = self._answerer(call).answer(call.request)  # pyright: ignore
+            answerer: Any = self._answerer(call)
+            answer: msgspec.Raw | Reply = answerer.answer(call.request)
             return answer if isinstance(answer, Reply) else Reply(answer)
         except Exception as error:
             return error
@@ -90,6 +115,7 @@ class Calls:
         """Nobody waits for this call any more."""
         task = self._tasks.pop((turn, place), None)
         if task is not None:
+            self._fall_silent((turn, place))
             task.cancel()
 
     async def close(self) -> None:
@@ -111,8 +137,36 @@ class Calls:
             if inspect.isawaitable(result):
                 result = await result
             return Reply(msgspec.Raw(canonical(result)))
-        answer: msgspec.Raw | Reply = await self._answerer(call)(request)  # pyright: ignore
-        return answer if isinstance(answer, Reply) else Reply(answer)  # pyright: ignore
+        answerer: Any = self._answerer(call)
+        if is_text(request.output) and hasattr(answerer, "streamed") and self.words.wanted(call.agent, call.key):
+            return await self._spoken(call, answerer)
+        answer: msgspec.Raw | Reply = await answerer(request)
+        return answer if isinstance(answer, Reply) else Reply(answer)
+
+    async def _spoken(self, call: Call, speaker: Speaker) -> Reply:
+        """The answer, of which each word is told as it comes."""
+        place, name = (call.turn, call.place), _name(call)
+
+        def heard(text: str) -> None:
+            if text and place in self._speaking:
+                self.words.tell(call.agent, call.key, Delta(name, text))
+
+        self._speaking[place] = call
+        self.words.tell(call.agent, call.key, Begun(name))
+        try:
+            reply = await speaker.streamed(call.request, heard)
+        except BaseException:
+            self._fall_silent(place)
+            raise
+        if self._speaking.pop(place, None) is not None:
+            self.words.tell(call.agent, call.key, Done(name))
+        return reply
+
+    def _fall_silent(self, place: tuple[str, Place]) -> None:
+        """What is being said under this place is cut off, at once."""
+        call = self._speaking.pop(place, None)
+        if call is not None:
+            self.words.tell(call.agent, call.key, Cut(_name(call)))
 
     def _timed(self, call: Call) -> TimedAnswerer | None:
         """Who answers `call` in engine time; None where that takes real work."""
@@ -121,9 +175,15 @@ class Calls:
 
     def _answerer(self, call: Call) -> Answerer:
         model = call.to or call.request.model
-        ruled = model.startswith("policy:") and model != call.request.model
+        ruled = (model.startswith("policy:") and model != call.request.model) or model.startswith("learner:")
         found = None if ruled else self._answerers.get(f"agent:{call.agent}")
         found = found or self._answerers.get(model)
         if found is None:
             raise DeclarationError(f"Agent `{call.agent}` asks `{model}`, and nothing answers for that.")
         return found
+
+
+def _name(call: Call) -> str:
+    """A name of the request, for those who hear its words."""
+    digest, occurrence = call.place
+    return f"{call.turn}/{digest}/{occurrence}"

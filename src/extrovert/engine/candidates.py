@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.engine.calls import Answerer
 from extrovert.engine.declared import Declared
+from extrovert.models.predicting import LearnerModel
 from extrovert.models.remote import RemoteModel
 from extrovert.turns.declare import Agent, Model
 
@@ -28,9 +30,12 @@ class Candidate(msgspec.Struct, frozen=True):
     answerer: Answerer | None
     changed: bool = False
     stale_answerer: Answerer | None = None
+    learners: Mapping[str, Answerer] = {}
 
     def answers(self, model: str) -> Answerer | None:
         """What answers under this name."""
+        if model in self.learners:
+            return self.learners[model]
         return self.answerer if model == self.agent.model else self.stale_answerer
 
 
@@ -48,8 +53,9 @@ def candidate(
 ) -> Candidate:
     """The agent as it is declared, or with another model, a policy or other instructions (`prompt`) in their place.
 
-    `model` is one that the app declares, or any with its provider, such as "openai:gpt-5-mini". Raises
-    `DeclarationError` for a model, policy or agent that there is not, and for a prompt that nobody would read.
+    `model` is one that the app declares, a learner of it as "learner:NAME", or any with its provider, such as
+    "openai:gpt-5-mini". Raises `DeclarationError` for a model, policy or agent that there is not, and for a prompt that
+    nobody would read.
     """
     answerers = declared.answerers(seed)
     found = copy(named(declared, agent))
@@ -59,6 +65,12 @@ def candidate(
         if f"policy:{policy}" not in answerers:
             raise DeclarationError(f"App `{declared.name}` has no policy `{policy}`. {_known(answerers, 'policy:')}")
         found.model, found.prompted, found.parameters = f"policy:{policy}", False, ""
+    elif model.startswith("learner:"):
+        name = model.replace(":", " ")
+        by = answerers.get(model)
+        if not isinstance(by, LearnerModel):
+            raise DeclarationError(f"App `{declared.name}` has no {name}. {_known(answerers, 'learner:')}")
+        found.model, found.prompted, found.parameters = model, False, by.learner.parameters
     elif model:
         name = f"model {model}"
         known = declared.models.get(f"model:{model}") or declared.models.get(model)
@@ -80,7 +92,9 @@ def candidate(
             )
         found.instructions = prompt.strip()
     changed = bool(policy or model or prompt is not None)
-    return Candidate(name, found, answerers.get(found.model), changed, answerers.get(found.stale_fallback.model))
+    learners = {one: by for one, by in answerers.items() if one.startswith("learner:")}
+    stale = answerers.get(found.stale_fallback.model)
+    return Candidate(name, found, answerers.get(found.model), changed, stale, learners)
 
 
 def _known(answerers: dict[str, Answerer], kind: str) -> str:

@@ -65,6 +65,7 @@ class Limiting:
             (agent.name, model): _chain(agent, model, models)
             for agent in shard.fold.agents.values()
             for model in (agent.model, agent.stale_fallback.model)
+            if not model.startswith("learner:")
         }
         self._lines: dict[str, list[tuple[_Order, int, Call]]] = {}
         self._number = 0
@@ -93,8 +94,9 @@ class Limiting:
     # ---- in and out
 
     def limits(self, call: Call) -> bool:
-        """Whether the call has limits."""
-        return call.request.kind == "ask" and bool(self._chains[call.agent, call.request.model][0].limits)
+        """Whether the call has limits. A learner has none."""
+        chain = self._chains.get((call.agent, call.request.model))
+        return call.request.kind == "ask" and chain is not None and bool(chain[0].limits)
 
     def waits(self, turn: Running) -> bool:
         """Whether the turn has asked what is not sent yet, since there is no room for it."""

@@ -18,7 +18,7 @@ from extrovert.core.log import EffectMoved
 from extrovert.core.ports import Store
 from extrovert.core.record import Record
 from extrovert.core.time import earliest
-from extrovert.engine.calls import Calls, Outcome
+from extrovert.engine.calls import Calls, Outcome, over
 from extrovert.engine.clock import Clock, wall_us
 from extrovert.engine.declared import Declared
 from extrovert.engine.embedding import Embedding
@@ -86,10 +86,12 @@ class Engine:
         window_us = self.settings.virtual_commit_us if clock.virtual else 0
         effects = {effect.name: effect for effect in declared.effects}
         self.performing = Performing(self.shard, effects, window_us, declared.guards)
-        self.calls = Calls(declared.answerers(self.settings.seed))
+        answerers = declared.answerers(self.settings.seed)
+        self.calls = Calls({name: over(fold.context, answerer) for name, answerer in answerers.items()})
         self.embedding = Embedding(self.shard, virtual=clock.virtual, changed=self.nudge)
         self.at_instant: Callable[[], None] | None = None
         self.timing = Timing(self._wanted)
+        self.words = self.calls.words
         self.limiting = Limiting(self.shard, declared.models, self.calls.timed, self._wanted)
         self.sending = Sending(
             self.shard, self.calls, self.timing, self.limiting, self.writing, self._done, virtual=clock.virtual

@@ -13,6 +13,7 @@ import msgspec
 
 from extrovert.core.log import Decided, Usage
 from extrovert.engine.aged import Aged
+from extrovert.engine.calls import over
 from extrovert.engine.candidates import Candidate
 from extrovert.engine.comparing import THOUGHT, Side, spent
 from extrovert.engine.recorded import Given, Recorded
@@ -130,13 +131,15 @@ class Playing:
     def _found(self, question: Question) -> Given | Exception | None:
         """The answer as a policy gives it, as remembered, or as asked for anew; None where there is none.
 
-        A policy is asked also where the log has its answer: that costs nothing, and its rule may be what has changed.
+        A policy is asked also where the log has its answer: that costs nothing, and its rule may be what has changed. A
+        learner says what it has learnt up to then; another edition of it was not asked this question.
         """
         place, request = question.place, question.request
-        answerer = self.candidate.answers(request.model)
-        if request.kind == "ask" and hasattr(answerer, "takes_us") and place not in self._positions:
-            return self._by_policy(question, answerer)
+        answerer = over(self.recorded.fold.context, self.candidate.answers(request.model))
         answer = self.recorded.turn.answers.get(place)
+        said = request.model.startswith("learner:") and answer is not None  # it may have learnt since
+        if request.kind == "ask" and hasattr(answerer, "takes_us") and place not in self._positions and not said:
+            return self._by_policy(question, answerer)
         if answer is not None:
             self._remembered += request.kind in THOUGHT
             known = self.recorded.given.get(place)

@@ -86,9 +86,9 @@ def _begin(fold: Fold, declared: Declared, store: Store, offset: int) -> None:
     if store.begins() > 1:
         raise DeclarationError(
             f"The log is kept from offset {store.begins()} on, and no snapshot from which to go on fits this app and "
-            f"offset {offset}. Where a table's fold, key or record, or what makes a stream or window, was changed: "
-            f"give it back as it was, declare the new one beside it with a stream of its own, or begin a new log with "
-            f"--data."
+            f"offset {offset}. Where a table's fold, key or record, what makes a stream or window, or a learner or the "
+            f"version of its library was changed: give it back as it was, declare the new one beside it with a stream "
+            f"of its own, or begin a new log with --data."
         )
 
 

@@ -6,6 +6,7 @@ the calls of tools so far and what came of them, then answers that were refused 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,28 +25,28 @@ KEPT = frozenset({"thinking"})
 """The kinds of parts that a provider wants to hear again beside the calls of tools that followed from them."""
 
 
-def parameters(request: Request, output_mode: str) -> Any:
-    """What is wanted: the tools offered, and the answer as `output_mode` says, "native" or "tool"."""
+@lru_cache(1_000)
+def parameters(output: Any, tools: str, instructions: str, output_mode: str) -> Any:
+    """What is wanted: the tools offered, and the answer as `output_mode` says, "native" or "tool". The same things give
+    the same object, which is not to be changed."""
+    from pydantic_ai.messages import InstructionPart
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.output import OutputObjectDefinition
     from pydantic_ai.tools import ToolDefinition
 
-    tools = [
+    given: dict[str, Any] = {"instruction_parts": [InstructionPart(content=instructions)] if instructions else []}
+    given["function_tools"] = [
         ToolDefinition(name=one["name"], description=one["description"], parameters_json_schema=one["parameters"])
-        for one in (msgspec.json.decode(request.tools) if request.tools else ())
+        for one in (msgspec.json.decode(tools) if tools else ())
     ]
-    if is_text(request.output):
-        return ModelRequestParameters(function_tools=tools)
-    schema = wanted(request.output, WRAPPED)
+    if is_text(output):
+        return ModelRequestParameters(**given)
+    schema = wanted(output, WRAPPED)
     if output_mode == "native":
-        output = OutputObjectDefinition(json_schema=schema, name=ANSWER, strict=False)
-        return ModelRequestParameters(
-            function_tools=tools, output_mode="native", output_object=output, allow_text_output=True
-        )
+        wants = OutputObjectDefinition(json_schema=schema, name=ANSWER, strict=False)
+        return ModelRequestParameters(**given, output_mode="native", output_object=wants, allow_text_output=True)
     answer = ToolDefinition(name=ANSWER, description="Gives the answer.", parameters_json_schema=schema, kind="output")
-    return ModelRequestParameters(
-        function_tools=tools, output_mode="tool", output_tools=[answer], allow_text_output=False
-    )
+    return ModelRequestParameters(**given, output_mode="tool", output_tools=[answer], allow_text_output=False)
 
 
 def messages(request: Request) -> list[Any]:

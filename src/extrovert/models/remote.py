@@ -20,6 +20,9 @@ from extrovert.turns.request import Reply, Request
 
 __all__ = ["RemoteModel"]
 
+MOST_PREPARED = 1_000
+"""How many kinds of requests are kept prepared."""
+
 REFUSED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 425, 429})
 """With these a provider says that it has not begun to answer."""
 
@@ -46,33 +49,56 @@ class RemoteModel:
         self._client: Any = None
         self._model: Any = None
         self._output_mode = ""
+        self._settings: dict[str, Any] = {}
 
     async def __call__(self, request: Request) -> Reply:
         from pydantic_ai.direct import model_request
 
-        model: Any = self._model or self._opened()
-        declared = self.declared
-        settings: Any = {"timeout": declared.timeout_s, "max_retries": 0, **declared.settings}
-        if declared.max_tokens is not None:
-            settings["max_tokens"] = declared.max_tokens
+        given = self._given(request)
         try:
-            response = await model_request(
-                model,
-                messages(request),
-                model_settings=settings,
-                model_request_parameters=parameters(request, self._output_mode),
-            )
+            response = await model_request(**given)
         except Exception as error:
             raise self._said(error) from None
+        return Reply(answer_of(response, request), self._usage(response))
+
+    async def streamed(self, request: Request, heard: Callable[[str], None]) -> Reply:
+        """The answer, where `heard` is told its text piece by piece."""
+        from pydantic_ai.direct import model_request_stream
+        from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
+
+        given = self._given(request)
+        try:
+            async with model_request_stream(**given) as stream:
+                async for event in stream:
+                    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+                        heard(event.part.content)
+                    elif isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+                        heard(event.delta.content_delta)
+                response = stream.get()
+        except Exception as error:
+            raise self._said(error) from None
+        if response.state != "complete" or response.finish_reason is None:
+            raise TransientError(f"Model `{self.declared.of}` could not be read: its answer was cut off in the middle")
         return Reply(answer_of(response, request), self._usage(response))
 
     async def close(self) -> None:
         """Closes the connections."""
         client, self._client, self._model = self._client, None, None
         if client is not None:
-            await client.aclose()
+            await client.close()
 
     # ---- the model
+
+    def _given(self, request: Request) -> dict[str, Any]:
+        """What Pydantic AI is given."""
+        model: Any = self._model or self._opened()
+        wants = parameters(request.output, request.tools, request.instructions, self._output_mode)
+        return {
+            "model": model,
+            "messages": messages(request),
+            "model_settings": self._settings,
+            "model_request_parameters": wants,
+        }
 
     def _opened(self) -> Any:
         from pydantic_ai.models import infer_model
@@ -82,6 +108,12 @@ class RemoteModel:
             self._output_mode = self._model.profile.get("default_structured_output_mode", "tool")
             if self._model.profile.get("supports_json_schema_output", False):
                 self._output_mode = "native"
+            self._settings = {"timeout": self.declared.timeout_s, **self.declared.settings}
+            if self._client is None:
+                self._settings["max_retries"] = 0
+            if self.declared.max_tokens is not None:
+                self._settings["max_tokens"] = self.declared.max_tokens
+            self._model.prepare_request = _once(self._model.prepare_request, self._settings)
         except ExtrovertError:
             raise
         except Exception as error:
@@ -107,12 +139,24 @@ class RemoteModel:
         if self.declared.base_url is not None:
             given["base_url"] = self.declared.base_url
         if name.startswith("openai") or name in ("ollama", "vllm", "litellm"):
-            from httpx2 import Limits
-            from openai import DefaultAioHttpClient
-
-            unlimited = Limits(max_connections=0, max_keepalive_connections=None)  # None would be aiohttp's own: 100
-            given["http_client"] = self._client = DefaultAioHttpClient(limits=unlimited)
+            given = {"openai_client": self._lean(provider(**given).client)}
         return provider(**given)
+
+    def _lean(self, client: Any) -> Any:
+        """The same client, as it is for many requests."""
+        from httpx2 import Limits
+        from openai import DefaultAioHttpClient
+
+        from extrovert.models.lean import LeanOpenAI
+
+        unlimited = Limits(max_connections=0, max_keepalive_connections=None)  # None would be aiohttp's own: 100
+        self._client = LeanOpenAI(
+            api_key=client.api_key,
+            base_url=client.base_url,
+            max_retries=0,
+            http_client=DefaultAioHttpClient(limits=unlimited),
+        )
+        return self._client
 
     # ---- what came of it
 
@@ -159,6 +203,24 @@ class RemoteModel:
     def _clean(self, text: str) -> str:
         """Text without any key that a provider may have been given."""
         return without_keys(text, self.declared.api_key_env)
+
+
+def _once(prepare: Callable[..., Any], own: dict[str, Any]) -> Callable[..., Any]:
+    """`Model.prepare_request`, once for the same parameters: the schemas in them are then walked through once. That is
+    for the model's `own` settings."""
+    known: dict[int, tuple[Any, Any]] = {}
+
+    def prepared(settings: Any, wants: Any) -> Any:
+        if settings is not own:
+            return prepare(settings, wants)
+        found = known.get(id(wants))
+        if found is None or found[0] is not wants:
+            if len(known) >= MOST_PREPARED:
+                known.clear()
+            found = known[id(wants)] = (wants, prepare(settings, wants))
+        return found[1]
+
+    return prepared
 
 
 def _reached(declared: Model) -> str:

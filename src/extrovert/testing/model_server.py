@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from types import TracebackType
 from typing import Any
 
@@ -49,6 +50,7 @@ class ModelServer:
         self._more = asyncio.Condition()
         self._gate = asyncio.Event()
         self._gate.set()
+        self._spoken = 0
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -81,8 +83,9 @@ class ModelServer:
         """Closes the connection in the middle of the answer."""
         self._plan.append(None)
 
-    def hold(self) -> None:
-        """Takes requests, and answers none until `release`."""
+    def hold(self, after: int = 0) -> None:
+        """Takes requests, and answers none until `release`; streams are held up `after` so many words."""
+        self._spoken = after
         self._gate.clear()
 
     def release(self) -> None:
@@ -105,9 +108,8 @@ class ModelServer:
                 async with self._more:
                     self.asked.append(asked)
                     self._more.notify_all()
-                if not await self._opened(reader, asked):
-                    return
-                if not self._answer(writer, asked):
+                answer = self._stream if _streams(asked) else self._answer
+                if not await answer(reader, writer, asked):
                     return
                 await writer.drain()
                 asked.answered.set()
@@ -132,8 +134,15 @@ class ModelServer:
         await asyncio.gather(gone, return_exceptions=True)
         return True
 
-    def _answer(self, writer: asyncio.StreamWriter, asked: Asked) -> bool:
-        told = self._plan.pop(0) if len(self._plan) > 1 else self._plan[0]
+    def _next(self) -> Any:
+        return self._plan.pop(0) if len(self._plan) > 1 else self._plan[0]
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> bool:
+        if not await self._opened(reader, asked):
+            return False
+        return self._tell(writer, asked, self._next())
+
+    def _tell(self, writer: asyncio.StreamWriter, asked: Asked, told: Any) -> bool:
         if told is None:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
             return False
@@ -143,6 +152,25 @@ class ModelServer:
             return True
         body = canonical(_completion(asked.body, told))
         writer.write(_head(200, {}, body) + body)
+        return True
+
+    async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> bool:
+        """Answers word by word. One that cuts says a few, and closes."""
+        told = self._next()
+        if isinstance(told, _Status):
+            return await self._opened(reader, asked) and self._tell(writer, asked, told)
+        writer.write(b"HTTP/1.1 200 Told\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+        whole = _completion(asked.body, "A few words" if told is None else told)
+        chunks = _chunks(whole)
+        for number, chunk in enumerate(chunks[:3] if told is None else chunks):
+            if number == self._spoken and not await self._opened(reader, asked):
+                return False
+            data = b"data: " + canonical(chunk) + b"\n\n"
+            writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            await writer.drain()
+        if told is None:
+            return False
+        writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
         return True
 
 
@@ -163,6 +191,24 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
         headers[name.lower()] = value.strip()
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Asked(line.split()[1].decode(), headers, msgspec.json.decode(body or b"null"))
+
+
+def _streams(asked: Asked) -> bool:
+    return isinstance(asked.body, dict) and bool(asked.body.get("stream"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
+def _chunks(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """A completion in pieces: a word each, then the calls of tools, the end, and what it took."""
+    message, ends = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
+    deltas: list[dict[str, Any]] = [
+        {"content": word} for word in re.findall(r"\s*\S+\s*$|\s*\S+", message["content"] or "")
+    ]
+    calls = [{**call, "index": number} for number, call in enumerate(message.get("tool_calls", ()))]
+    deltas += [{"tool_calls": calls}] if calls else []
+    base = {**whole, "object": "chat.completion.chunk", "usage": None}
+    found = [{**base, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    found.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": ends}]})
+    return [*found, {**base, "choices": [], "usage": whole["usage"]}]
 
 
 def _completion(asked: Any, told: str | Calls) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from extrovert.app import App
+from extrovert.context.learner import Learner
 from extrovert.context.reads import Scope, swap
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
@@ -30,6 +31,7 @@ from extrovert.engine.loop import Engine, Settings
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.declare import Agent, Effect, Model, Policy
 from extrovert.turns.exchange import Result
+from extrovert.turns.options import asked_as
 from extrovert.turns.request import Request
 from extrovert.turns.waits import Approval
 
@@ -145,14 +147,17 @@ class World:
         """Lets exactly `span` pass."""
         await self.engine.run(until=self.clock.now_us() + span_us(span))
 
-    def answer(self, agent: Agent[Any], *answers: Any, thinks: timedelta = timedelta(0)) -> _Script:
-        """Scripts the answers to an agent's asks: values, exceptions, or functions of what is asked; the last stays.
+    def answer(self, who: Agent[Any] | Learner[Any], *answers: Any, thinks: timedelta = timedelta(0)) -> _Script:
+        """Scripts the answers to an agent's asks (but those of learners), or those of a learner: values, exceptions, or
+        functions of what is asked; the last stays.
 
         The script keeps what was `asked`, and what was `told` each time of the tools just called. Scripts are in force
         for the asks after this call.
         """
         script = _Script(answers, thinks)
-        self.engine.calls.answer_for(agent.name, script)
+        if isinstance(who, Agent) and who.model.startswith("learner:"):
+            raise ExtrovertError(f"Agent `{who.name}` asks {who.model.replace(':', ' ')}: script what that answers.")
+        self.engine.calls.answer_for(who.asked_as if isinstance(who, Learner) else f"agent:{who.name}", script)
         return script
 
     def approvals(self) -> list[PendingApproval]:
@@ -194,17 +199,17 @@ class World:
         self,
         agent: Agent[Any],
         *,
-        model: Policy[Any] | Model | str = "",
+        model: Policy[Any] | Model | Learner[Any] | str = "",
         prompt: str | None = None,
         on_miss: OnMiss = "refuse",
     ) -> list[Compared]:
-        """What an agent would have decided with another `model` (or policy) or `prompt`, beside what it has, in order.
+        """What an agent would have decided with another `model` (policy, learner) or `prompt`, beside what it has.
 
         Policies answer anew; what a model or a script answered is found again where the question is the same.
         """
         self.engine.writing.flush()
         kind = "policy" if isinstance(model, Policy) else "model"
-        named = {kind: model if isinstance(model, str) else model.name}
+        named = {kind: model.name if isinstance(model, Policy | Model) else asked_as(model)}
         seed = self.engine.settings.seed
         version = candidate(self.declared, agent.name, prompt=prompt, seed=seed, **named)
         return await Backtest(self.declared, self.store, [version], on_miss=on_miss, seed=seed).run()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from extrovert.context.declarations import Declarations
+from extrovert.context.learner import Learner
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -54,7 +55,7 @@ class TurnDeclarations(Declarations):
         self,
         *,
         wakes_on: View[Any, V] | Stream[V],
-        model: Policy[Any] | Model | str | None = None,
+        model: Policy[Any] | Model | Learner[Any] | str | None = None,
         when: Callable[[V], bool] | None = None,
         order: Callable[[V], Any] | None = None,
         **options: Unpack[AgentOptions],
@@ -64,7 +65,7 @@ class TurnDeclarations(Declarations):
         self,
         *,
         wakes_on: Table[Any, R],
-        model: Policy[Any] | Model | str | None = None,
+        model: Policy[Any] | Model | Learner[Any] | str | None = None,
         when: Callable[[R], bool] | None = None,
         order: Callable[[R], Any] | None = None,
         **options: Unpack[AgentOptions],
@@ -112,7 +113,7 @@ class TurnDeclarations(Declarations):
                 old=decoder_of_old(name, source, function),
                 model=asked_as(model) if model else "",
                 prompted=model.prompted if isinstance(model, Model) else isinstance(model, str),
-                parameters=model.parameters if isinstance(model, Model) else "",
+                parameters=model.parameters if isinstance(model, Model | Learner) else "",
                 **when_stale(name, options),
             )
             return add(self._agents, "agent", name, agent)
@@ -274,10 +275,12 @@ class TurnDeclarations(Declarations):
             kind, _, rest = name.partition(":")
             if not name or name in models or (kind == "policy" and rest in self._policies):
                 continue
-            if kind in ("policy", "model") or not rest:
+            if kind == "learner" and isinstance(self._operators.get(rest), Learner) and who.startswith("Agent"):
+                continue
+            if kind in ("policy", "model", "learner") or not rest:
                 raise DeclarationError(
-                    f"{who} model `{name}`, which is not known. Give a policy or model of this app, or a name with its "
-                    f'provider, such as "openai:gpt-5-mini".'
+                    f"{who} model `{name}`, which is not known. Give a policy or model of this app (an agent also a "
+                    f'learner), or a name with its provider, such as "openai:gpt-5-mini".'
                 )
             if who.endswith("is"):
                 continue

@@ -7,12 +7,11 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import msgspec
-
 from extrovert.core.errors import DeclarationError
 from extrovert.core.ids import canonical
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
+from extrovert.core.typed import typed
 
 if TYPE_CHECKING:
     from extrovert.turns.declare import Model
@@ -97,7 +96,7 @@ def worst_case(model: Model, request: Request) -> Need:
 
 @cache
 def _schema_bytes(output: Any) -> int:
-    return len(canonical(msgspec.json.schema(output)))
+    return len(canonical(typed(output).schema))
 
 
 def check_model(model: Model) -> None:

@@ -12,7 +12,8 @@ __all__ = ["Memo"]
 class Memo:
     """The asks of one attempt: `asked` has their places in order, `used` the answers that it took.
 
-    `latest` is the question whose answer it took last; `latest_ask` the latest to a model, with that answer. `at_us` is
+    `latest` is the question whose answer it took last; `latest_ask` the latest to a model, with that answer
+    (a learner cannot be told why its answer is refused). `at_us` is
     the time of the newest answer that it took. A guarded turn is given the `positions` of its answers. `aged` says that
     it wanted answers of no more than an age.
     """
@@ -56,7 +57,7 @@ class Memo:
         answer = self._answers[question.place]
         self.used.append(answer)
         self.latest = question
-        if question.request.kind == "ask":
+        if question.request.kind == "ask" and not question.request.model.startswith("learner:"):
             self.latest_ask = question, answer
         self.at_us = max(self.at_us, answer.at_us)
         return answer

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast, get_args
 
+from extrovert.context.learner import Learner
 from extrovert.core.errors import DeclarationError
 from extrovert.turns.declare import Asks, Model, OnConflict, Policy
 from extrovert.turns.limits import check_agent
@@ -13,10 +14,12 @@ from extrovert.turns.limits import check_agent
 __all__ = ["asked_as", "check_options", "when_stale"]
 
 
-def asked_as(model: Policy[Any] | Model | str) -> str:
-    """The name under which a model or policy is asked."""
+def asked_as(model: Policy[Any] | Model | Learner[Any] | str) -> str:
+    """The name under which a model, policy or learner is asked."""
     if isinstance(model, str):
         return model
+    if isinstance(model, Learner):
+        return model.asked_as
     return f"{'policy' if isinstance(model, Policy) else 'model'}:{model.name}"
 
 

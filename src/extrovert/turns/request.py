@@ -11,6 +11,7 @@ import msgspec
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import AskSent, Told, Usage
 from extrovert.core.record import Record
+from extrovert.core.typed import typed
 from extrovert.turns.exchange import Exchange, calls_of
 from extrovert.turns.told import told_of
 
@@ -156,7 +157,7 @@ class Request:
         fit."""
         if self.tools and (calls := calls_of(answer)) is not None:
             return calls
-        return msgspec.json.decode(answer, type=self.output)
+        return typed(self.output).decode(answer)
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -180,5 +181,5 @@ def _schema(output: Any) -> str:
     """A fingerprint of the wanted type's JSON schema; computed once for each type."""
     found = _schemas.get(output)
     if found is None:
-        found = _schemas[output] = fingerprint(canonical(msgspec.json.schema(output)))
+        found = _schemas[output] = fingerprint(canonical(typed(output).schema))
     return found

@@ -10,6 +10,7 @@ import msgspec
 
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import Told
+from extrovert.core.typed import typed
 
 __all__ = ["HIDDEN", "told_of"]
 
@@ -27,7 +28,7 @@ WHAT = re.compile(r"\?.*")
 @lru_cache(4_096)
 def told_of(instructions: str, parameters: str, output: Any, tools: str = "") -> Told:
     """The entry for these instructions and parameters, this wanted type, and these tools, as JSON."""
-    schema = canonical(msgspec.json.schema(output))
+    schema = canonical(typed(output).schema)
     shown = canonical(_shown(msgspec.json.decode(parameters))) if parameters else b"null"
     name = fingerprint(instructions, shown, schema, *([tools] if tools else []))
     offered = msgspec.Raw(tools.encode() or b"null")

@@ -12,6 +12,7 @@ from typing_extensions import TypeForm
 from extrovert.context.freshness import bound_us
 from extrovert.context.index import Index
 from extrovert.context.keyed import Keyed
+from extrovert.context.learner import Learner
 from extrovert.context.range_index import RangeIndex
 from extrovert.context.search import Search
 from extrovert.context.stream import Stream
@@ -21,7 +22,7 @@ from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
 from extrovert.turns.asking import Asking, Gathering, parts_of
-from extrovert.turns.declare import Agent, Effect
+from extrovert.turns.declare import Agent, Asks, Effect
 from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
@@ -97,9 +98,16 @@ class Turn:
     # ---- asking
 
     async def ask(
-        self, about: Record | str, *, output: TypeForm[T], tools: Sequence[ToolLike] = (), max_steps: int = 10
+        self,
+        about: Record | str,
+        *,
+        output: TypeForm[T],
+        of: Learner[Any] | None = None,
+        tools: Sequence[ToolLike] = (),
+        max_steps: int = 10,
     ) -> T:
-        """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`.
+        """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`; or
+        that `of` a learner.
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
 
@@ -108,7 +116,7 @@ class Turn:
         a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, or
         a `Tool`. `Refuse(reason)` in it is told to the model, and takes back what this call has staged.
         """
-        by = self._agent.stale_fallback if self.silent else self._agent
+        by = self._whom(of)
         told = self._agent.instructions if by.prompted else ""
         if not tools:
             request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
@@ -128,6 +136,17 @@ class Turn:
             )
 
         return await box.answer(self, step, max_steps)
+
+    def _whom(self, of: Learner[Any] | None) -> Agent[Any] | Asks:
+        """Whom an ask goes to."""
+        if of is None:
+            return self._agent.stale_fallback if self.silent else self._agent
+        if getattr(self._scope.context.operators.get(of.name), "declared", None) is not of:
+            raise TurnError(
+                f"Agent `{self.agent}` asks learner `{of.name}`, which another app has declared. Declare it with this "
+                f"one: app.learner(…)."
+            )
+        return Asks(of.asked_as, parameters=of.parameters)
 
     async def call(
         self,

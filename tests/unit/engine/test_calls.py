@@ -51,7 +51,7 @@ def test_what_a_policy_raises_is_the_outcome() -> None:
 
 def test_an_agents_own_answerer_comes_first() -> None:
     calls = Calls({"policy:first": Rule(1)})
-    calls.answer_for("agent", Rule(2))
+    calls.answer_for("agent:agent", Rule(2))
     assert calls.answer(call()) == Reply(msgspec.Raw(b"2"))
 
 
