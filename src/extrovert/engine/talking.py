@@ -13,6 +13,7 @@ from extrovert.core.log import Answered, Attempted, Decided, Ended, Failed
 from extrovert.engine.following import Step
 from extrovert.engine.loop import Engine
 from extrovert.engine.transcript import Answer, Heard, NoAnswer, Transcript
+from extrovert.engine.words import Begun, Cut, Delta, Done, Word
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Conversations, Spoken
 
@@ -75,7 +76,10 @@ class Hearing:
 
     def _listen(self, agent: str) -> None:
         ear = _Ear(self, self._chat.talks, unasked=agent != self._chat.agent.name)
-        self._leave.append(self._engine.shard.following.follow(agent, self.conversation, ear.step))
+        self._leave += [
+            self._engine.shard.following.follow(agent, self.conversation, ear.step),
+            self._engine.words.listen(agent, self.conversation, ear.word),
+        ]
 
     @property
     def waits(self) -> bool:
@@ -85,7 +89,7 @@ class Hearing:
 
 
 class _Ear:
-    """What the turns of one agent say to one listener."""
+    """What the turns of one agent say to one listener: of all that is asked at a time, the words of one answer."""
 
     def __init__(self, hearing: Hearing, talks: Conversations, *, unasked: bool) -> None:
         self._hearing = hearing
@@ -93,16 +97,32 @@ class _Ear:
         self._unasked = unasked
         self._transcript = Transcript(unasked=unasked)
         self._tokens = [0, 0]
+        self._speaks = ""
+        self._refused = 0
+        self._because: list[str] = []
+
+    def word(self, word: Word) -> None:
+        """A model says something, which may yet turn out not to count."""
+        if isinstance(word, Begun):
+            if not self._speaks and not self._hearing.waits:
+                self._speaks = word.ask
+                self._transcript.begins()
+        elif word.ask == self._speaks:
+            match word:
+                case Delta():
+                    self._hearing.tell(*self._transcript.words(word.text))
+                case Cut():
+                    self._take_back(self._because)
+                case Done():
+                    self._speaks = ""
 
     def step(self, step: Step) -> None:
         """A turn has come so far."""
         if self._hearing.waits:
             return  # it is about an earlier message
-        tell, transcript = self._hearing.tell, self._transcript
         match step:
             case Attempted():
-                if step.cancelled:
-                    tell(*transcript.cut(step.changed))
+                self._attempted(step)
             case Answered():
                 if step.usage is not None:
                     self._tokens[0] += step.usage.input_tokens
@@ -110,23 +130,37 @@ class _Ear:
             case Decided():
                 self._decided(step)
             case Failed():
-                tell(*transcript.cut([]))
+                self._take_back([])
             case Ended():
-                tell(*transcript.cut([]))
+                self._take_back([])
                 if not self._unasked:
-                    tell(NoAnswer(f"{step.outcome}: {step.cause}" if step.cause else step.outcome))
-                self._tokens = [0, 0]
+                    self._hearing.tell(NoAnswer(f"{step.outcome}: {step.cause}" if step.cause else step.outcome))
+                self._over()
+
+    def _attempted(self, step: Attempted) -> None:
+        """What was said does not hold where the turn asks anew because of what it read, or refuses what was said."""
+        self._because = step.changed if step.cancelled else []
+        if (step.changed or len(step.refused) > self._refused) and (step.asks or step.cancelled) and not self._speaks:
+            self._take_back(step.changed)  # else that is heard when the words are cut off
+        self._refused = len(step.refused)
+
+    def _take_back(self, because: list[str]) -> None:
+        self._speaks = ""
+        self._hearing.tell(*self._transcript.cut(because))
 
     def _decided(self, step: Decided) -> None:
         tell, transcript, to = self._hearing.tell, self._transcript, self._hearing.to
         said = next((_spoken.decode(emit.data) for emit in step.emits if emit.to == self._stream), None)
         if said is None:
-            tell(*transcript.cut([]))  # it has thought better of it
+            self._take_back([])  # it has thought better of it
         elif to and to not in said.to:
             tell(NoAnswer(NONE_BEFORE))
         else:
             tell(*transcript.ends(said.text), Answer(said, *self._tokens), committed=True)
-        self._tokens = [0, 0]
+        self._over()
+
+    def _over(self) -> None:
+        self._tokens, self._speaks, self._refused, self._because = [0, 0], "", 0, []
 
 
 @contextmanager

@@ -41,8 +41,9 @@ def chat(
 ) -> None:
     """Talk with an app that runs.
 
-    What is typed is said, a line at a time; the answer is shown when it is committed. When something changes that the
-    conversation rests on, the assistant speaks first. A conversation goes on where it ended. Ctrl-D ends it.
+    What is typed is said, a line at a time. Words are shown as they come, and taken back openly where they do not hold
+    any more; an answer is complete when it is committed. When something changes that the conversation rests on, the
+    assistant speaks first. A conversation goes on where it ended. Ctrl-D ends it.
 
     Lines from a pipe are said one after the other, each when the one before is answered; exit code 1 if one got no
     answer.
