@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
 import pytest
 
+from extrovert.testing import ModelServer
 from tests.e2e.command import Home, records
 
 DESK = """
@@ -78,6 +80,37 @@ def test_what_changes_is_told_unasked(desk: Home) -> None:
             assert (answer["said"]["text"], answer["said"]["to"]) == (words["text"], [])
             chat.stdin.close()
             assert chat.wait(10) == 0
+
+
+SPOKEN = DESK.replace(
+    "@app.chat", 'fast = app.model("fast", "openai:gpt-5-mini", base_url=%r)\n\n\n@app.chat', 1
+).replace("model=rules", "model=fast")
+
+
+async def test_words_are_shown_as_they_come_and_taken_back_where_they_do_not_hold(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    async with ModelServer() as server:
+        server.answers("You are on time.", "You are late.")
+        server.hold(after=3)
+        (home.path / "airline.py").write_text(SPOKEN % server.url)
+        shown = asyncio.create_task(asyncio.to_thread(_corrected, home))
+        await server.request(1)
+        server.release()
+        assert await shown == "assistant: You are on\n[This does not hold any more: trip/ann/terminal changed.]\n"
+
+
+def _corrected(home: Home) -> str:
+    """What is shown of an answer whose ground shifts, up to the correction."""
+    with home.running(), home.opened("chat", "airline.py", "--as", "ann") as chat:
+        assert chat.stdin is not None
+        assert chat.stdout is not None
+        chat.stdin.write("late?\n")
+        chat.stdin.flush()
+        shown = chat.stdout.read(len("assistant: You are on"))
+        home("send", "trips", "-", given=records({"user": "ann", "minutes_late": 50}))
+        return shown + chat.stdout.readline() + chat.stdout.readline()
 
 
 def test_what_gets_no_answer_is_said(desk: Home) -> None:
