@@ -127,6 +127,22 @@ async def test_two_conversations_that_begin_alike_are_two(tmp_path: Path) -> Non
             assert [row.count for row in talks.memory.all()] == [2, 2]
 
 
+async def test_so_do_many_that_have_said_the_same_so_far(tmp_path: Path) -> None:
+    async with desk(tmp_path) as (engine, _, client):
+        begun = [user("Hi"), said("You said: Hi")]
+        for _ in range(5):
+            await client.chat.completions.create(model="assistant", messages=begun[:1])
+        answers = await asyncio.gather(
+            *(
+                client.chat.completions.create(model="assistant", messages=[*begun, user(f"I am {number}")])
+                for number in range(5)
+            )
+        )
+        assert [one.choices[0].message.content for one in answers] == [f"You said: I am {n}" for n in range(5)]
+        with engine.reading():
+            assert [row.count for row in talks.memory.all()] == [4] * 5
+
+
 async def test_what_was_said_elsewhere_is_taken_over(tmp_path: Path) -> None:
     async with desk(tmp_path) as (engine, _, client):
         before = [user("My city is Rome"), said("A fine one."), user("Where am I?")]

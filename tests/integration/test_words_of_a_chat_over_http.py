@@ -36,10 +36,11 @@ class Trip(Record):
 class Desk:
     """An app with a chat, of which a model's server says the words; a client of it, and what that has read."""
 
-    def __init__(self, server: ModelServer) -> None:
+    def __init__(self, server: ModelServer, *, streams: bool = True) -> None:
         self.server = server
         self.app = App("desk")
         self.trips = self.app.table("trips", Trip, key=Trip.user)
+        self.weather = self.app.table("weather", Trip, key=Trip.user)
         self.talks = self.app.conversations("desk")
         self.read = ""
         self.http = Http(port=0)
@@ -53,9 +54,10 @@ class Desk:
             """Seats left."""
             return 3
 
-        @self.app.chat(self.talks, rests_on=trip, model=model, retry_after=timedelta(0))
+        @self.app.chat(self.talks, rests_on=trip, model=model, streams=streams, retry_after=timedelta(0))
         async def assistant(turn: Turn, talk: Talk[Trip]) -> str:
             """You help passengers."""
+            self.weather.get(talk.user)  # it is read, and not told
             prompt = talk.prompt(*([talk.ground] if talk.ground else []))
             text = await turn.ask(prompt, output=str, tools=[seats] if "seats" in prompt else [])
             if text.startswith("Never"):
@@ -93,9 +95,9 @@ class Desk:
 
 
 @asynccontextmanager
-async def opened(data: Path) -> AsyncGenerator[tuple[Desk, ModelServer, Engine]]:
+async def opened(data: Path, *, streams: bool = True) -> AsyncGenerator[tuple[Desk, ModelServer, Engine]]:
     async with ModelServer() as server:
-        desk = Desk(server)
+        desk = Desk(server, streams=streams)
         async with asyncio.timeout(30), desk.running(data) as engine:
             yield desk, server, engine
 
@@ -121,6 +123,25 @@ async def test_words_whose_ground_shifts_are_corrected_openly(tmp_path: Path) ->
         server.release()
         assert await reads == f"You are on{CHANGED}You are late."
         assert desk.last(engine) == "You are late."
+
+
+async def test_words_go_on_where_what_has_changed_makes_no_other_question(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (desk, server, engine):
+        server.answers("You are on time.", "You are late.")
+        server.hold(after=3)
+        reads = asyncio.create_task(desk.says("On time?"))
+        await until(lambda: desk.read == "You are on")
+        await engine.send(desk.weather, [Trip("anyone", 50)])
+        server.release()
+        assert await reads == desk.last(engine) == "You are on time."
+        assert len(server.asked) == 1
+
+
+async def test_a_chat_may_keep_its_words_until_they_are_committed(tmp_path: Path) -> None:
+    async with opened(tmp_path, streams=False) as (desk, server, engine):
+        server.answers("Never mind.", "You are on time.")
+        assert await desk.says("On time?") == desk.last(engine) == "You are on time."
+        assert not server.asked[0].body.get("stream")
 
 
 async def test_also_where_all_had_been_said_and_only_the_decision_was_not_made(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from extrovert.engine.transcript import Answer, Heard, NoAnswer, Words
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Earlier, Memory, Message, Said, Spoken
 
-__all__ = ["Taken", "answer_to", "chat_of", "key_of", "latest", "name_of", "owner", "say", "spoken", "take"]
+__all__ = ["Taken", "answer_to", "busy", "chat_of", "key_of", "latest", "name_of", "owner", "say", "spoken", "take"]
 
 SOURCE = "chat"
 LOOKS_BACK = 200
@@ -106,6 +106,12 @@ async def say(engine: Engine, chat: Chat[Any], taken: Taken, conversation: str) 
             return
         async for one in heard:
             yield one
+
+
+def busy(engine: Engine, chat: Chat[Any], conversation: str) -> bool:
+    """Whether somebody waits for an answer there."""
+    book = engine.shard.fold.books[chat.agent.name]
+    return conversation in book.running or bool(book.events.get(conversation))
 
 
 def _under_way(engine: Engine, chat: Chat[Any], heard: Hearing) -> bool:

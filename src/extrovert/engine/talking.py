@@ -76,10 +76,9 @@ class Hearing:
 
     def _listen(self, agent: str) -> None:
         ear = _Ear(self, self._chat.talks, unasked=agent != self._chat.agent.name)
-        self._leave += [
-            self._engine.shard.following.follow(agent, self.conversation, ear.step),
-            self._engine.words.listen(agent, self.conversation, ear.word),
-        ]
+        self._leave.append(self._engine.shard.following.follow(agent, self.conversation, ear.step))
+        if self._chat.streams:
+            self._leave.append(self._engine.words.listen(agent, self.conversation, ear.word))
 
     @property
     def waits(self) -> bool:

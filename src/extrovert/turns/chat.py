@@ -34,16 +34,25 @@ PATIENCE = timedelta(minutes=2)
 class Chat(Generic[G]):
     """A chat as declared, by the name of its function. Made by `App.chat`.
 
-    `agent` answers what is said in `talks`, `folds` keeps the summaries.
+    `agent` answers what is said in `talks`, `folds` keeps the summaries. Where it `streams`, words are sent before they
+    are committed.
     """
 
     def __init__(
-        self, name: str, talks: Conversations, agent: Agent[Said], unasked: Agent[Shift] | None, folds: Agent[Full]
+        self,
+        name: str,
+        talks: Conversations,
+        agent: Agent[Said],
+        unasked: Agent[Shift] | None,
+        folds: Agent[Full],
+        *,
+        streams: bool = True,
     ) -> None:
         self.name = name
         self.talks = talks
         self.agent = agent
         self.folds = folds
+        self.streams = streams
         self._unasked = unasked
 
     @property

@@ -85,6 +85,7 @@ class ChatDeclarations(TurnDeclarations):
         rests_on: View[Any, G],
         model: Policy[Any] | Model | str | None = None,
         sums_up: Policy[Any] | Model | str | None = None,
+        streams: bool = True,
         **options: Unpack[AgentOptions],
     ) -> Callable[[ChatFunction[G]], Chat[G]]: ...
     @overload
@@ -94,6 +95,7 @@ class ChatDeclarations(TurnDeclarations):
         *,
         model: Policy[Any] | Model | str | None = None,
         sums_up: Policy[Any] | Model | str | None = None,
+        streams: bool = True,
         **options: Unpack[AgentOptions],
     ) -> Callable[[ChatFunction[None]], Chat[None]]: ...
     def chat(
@@ -103,6 +105,7 @@ class ChatDeclarations(TurnDeclarations):
         rests_on: View[Any, Any] | None = None,
         model: Policy[Any] | Model | str | None = None,
         sums_up: Policy[Any] | Model | str | None = None,
+        streams: bool = True,
         **options: Any,
     ) -> Any:
         """Declares a chat: the decorated `async def name(turn, talk)` returns what the assistant says.
@@ -113,6 +116,10 @@ class ChatDeclarations(TurnDeclarations):
         With `rests_on`, a view over `talks.open`, it also runs when the value of that is another one than the user was
         told and nobody waits for an answer: `talk.changed` has the old and the new value, and what it returns is said
         unasked (None: nothing). `quiet`, `max_wait` and `rest` say how soon and how often that may be.
+
+        The words of what it asks for as text are sent to those who listen while the model says them, and taken back
+        openly where they do not hold. With streams=False an answer is sent once it is committed: for a function that
+        also asks for texts that are not for the user.
 
         `model` answers its asks. `sums_up`, a model or a policy of `Folding`, folds older messages into a summary; else
         the model does, or, where that is a policy or none, the beginnings of the messages are kept. The other options
@@ -144,7 +151,9 @@ class ChatDeclarations(TurnDeclarations):
             full = self.view(over=talks.memory)(_named(fullness(talks), f"{name}-full"))
             by = sums_up or (model if isinstance(model, str) or (isinstance(model, Model) and model.prompted) else None)
             folds = _named(folded(talks, asks=by is not None), f"{name}-summary")
-            chat: Chat[Any] = Chat(name, talks, agent, unasked, self.agent(wakes_on=full, model=by)(folds))
+            chat: Chat[Any] = Chat(
+                name, talks, agent, unasked, self.agent(wakes_on=full, model=by)(folds), streams=streams
+            )
             self._chats[talks.name] = chat
             return chat
 

@@ -132,7 +132,7 @@ async def _completed(engine: Engine, recent: _Recent, request: Request) -> Respo
                 break
             case _:
                 pass
-    raise Refusal(503, "stopping", "The engine has stopped before there was an answer. Ask again when it runs.")
+    raise _gone()
 
 
 def _place(engine: Engine, chat: Chat[Any], user: str, asked: Asked, headers: Mapping[str, str], key: str) -> Place:
@@ -149,11 +149,21 @@ def _unanswered() -> Refusal:
     return Refusal(502, "no_answer", "The assistant could not answer. Say it again, or look at the dead letters.")
 
 
+def _gone() -> Refusal:
+    return Refusal(503, "gone", "What was heard came to its end before there was an answer. Ask the same again.")
+
+
+def _error(refusal: Refusal) -> bytes:
+    return event(msgspec.json.decode(problem(refusal).body))
+
+
 async def _lines(asked: Asked, created: int, coming: Paced[Heard]) -> AsyncGenerator[bytes]:
     """The answer as it comes, as pieces of a completion."""
+    ended = False
     name = f"chatcmpl-{token_hex(12)}"
     yield event(piece(asked, name, created, {"role": "assistant", "content": ""}))
     async for heard in coming:
+        ended = isinstance(heard, Answer | NoAnswer)
         match heard:
             case None:
                 yield sign_of_life()
@@ -166,5 +176,7 @@ async def _lines(asked: Asked, created: int, coming: Paced[Heard]) -> AsyncGener
                 if asked.wants_usage:
                     yield event(piece(asked, name, created, None, usage=heard))
             case NoAnswer():
-                yield event(msgspec.json.decode(problem(_unanswered()).body))
+                yield _error(_unanswered())
+    if not ended:
+        yield _error(_gone())
     yield b"data: [DONE]\n\n"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from extrovert.engine.loop import Engine
-from extrovert.engine.saying import answer_to, name_of
+from extrovert.engine.saying import answer_to, busy, name_of
 from extrovert.surfaces.http.speaker import Place
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Earlier, Memory, Message, thread_of
@@ -19,7 +19,8 @@ def thread_found(
 ) -> Place | None:
     """The conversation of `user` in which exactly `earlier` was said, up to our latest answer; or None.
 
-    With `key`, under which a message may come again, also the one in which `text` has been said under it since.
+    With `key`, under which a message may come again, also the one in which `text` has been said under it since. One in
+    which somebody waits for an answer is another client's, which has said the same so far.
     """
     thread = ""
     for one in earlier:
@@ -30,7 +31,9 @@ def thread_found(
         after = chat.talks.by_thread[user, thread_of(thread, text)] if key else ()
         before = chat.talks.by_thread[user, thread] if thread else ()
         again = [row for row in after if answer_to(engine, chat, row.conversation, f"{row.conversation}/{key}")]
-        fits = again or [row for row in before if _ends_with(chat, row, told)]
+        fits = again or [
+            row for row in before if not busy(engine, chat, row.conversation) and _ends_with(chat, row, told)
+        ]
     named = (row for row in fits if name_of(user, row.conversation) is not None)
     latest = max(named, key=lambda row: _last(chat, engine, row), default=None)
     return None if latest is None else Place(latest.user, latest.conversation)
