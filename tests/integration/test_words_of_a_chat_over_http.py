@@ -72,20 +72,20 @@ class Desk:
     async def running(self, data: Path) -> AsyncGenerator[Engine]:
         async with self.app.serving(data, durability="os", beside=[self.http]) as engine:
             await engine.send(self.trips, [Trip("anyone")])
-            yield engine
+            async with AsyncOpenAI(base_url=f"{self.http.url}/v1", api_key="none", max_retries=0) as self.client:
+                yield engine
 
     async def says(self, text: str) -> str:
         """Says something in the conversation "mine", and reads the stream of the answer to its end."""
         self.read = ""
-        async with AsyncOpenAI(base_url=f"{self.http.url}/v1", api_key="none", max_retries=0) as client:
-            stream = await client.chat.completions.create(
-                model="assistant",
-                messages=[{"role": "user", "content": text}],
-                stream=True,
-                extra_headers={"x-conversation-id": "mine"},
-            )
-            async for chunk in stream:
-                self.read += chunk.choices[0].delta.content or ""
+        stream = await self.client.chat.completions.create(
+            model="assistant",
+            messages=[{"role": "user", "content": text}],
+            stream=True,
+            extra_headers={"x-conversation-id": "mine"},
+        )
+        async for chunk in stream:
+            self.read += chunk.choices[0].delta.content or ""
         return self.read
 
     def last(self, engine: Engine) -> str:
