@@ -147,7 +147,7 @@ async def test_what_was_said_elsewhere_is_taken_over(tmp_path: Path) -> None:
     async with desk(tmp_path) as (engine, _, client):
         before = [user("My city is Rome"), said("A fine one."), user("Where am I?")]
         await client.chat.completions.create(model="assistant", messages=before)
-        assert 'user: "My city is Rome"\nassistant: "A fine one."' in asked[0]
+        assert 'user: "My city is Rome"\nassistant (as the user tells it): "A fine one."' in asked[0]
         with engine.reading():
             assert [(one.text, one.told) for one in talks.messages.all()][:2] == [
                 ("My city is Rome", True),

@@ -143,7 +143,7 @@ class Talk(Generic[G]):
         if self.summary:
             yield f"What was said before, in short:\n{self.summary}"
         if self.messages:
-            yield "What was said last:\n" + "\n".join(_quoted(one.role, one.text) for one in self.messages)
+            yield "What was said last:\n" + "\n".join(map(_earlier, self.messages))
         if facts:
             yield "What is true now:\n" + "\n".join(map(_plain, facts))
         if self.changed is not None:
@@ -171,7 +171,13 @@ def kept(talks: Conversations, memory: Memory, budget: int) -> tuple[Message, ..
     return tuple(reversed(found))
 
 
-def _quoted(role: Role, text: str) -> str:
+def _earlier(message: Message) -> str:
+    """A message as it is told. Who leads a conversation elsewhere may make the assistant have said anything."""
+    told = message.told and message.role == "assistant"
+    return _quoted("assistant (as the user tells it)" if told else message.role, message.text)
+
+
+def _quoted(role: str, text: str) -> str:
     return f"{role}: {canonical(text).decode()}"
 
 
