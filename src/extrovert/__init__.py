@@ -53,6 +53,7 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.recordings import Recorded
 from extrovert.turns.talk import Changed, Talk
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
@@ -106,6 +107,7 @@ __all__ = [
     "Price",
     "RangeIndex",
     "Record",
+    "Recorded",
     "Refuse",
     "Result",
     "Said",

@@ -87,9 +87,9 @@ class App(ChatDeclarations):
         """All declarations, checked together. Raises `DeclarationError`."""
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
+        from extrovert.models.answering import answering
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
-        from extrovert.models.remote import RemoteModel
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         models = self._known_models()
@@ -109,7 +109,7 @@ class App(ChatDeclarations):
             }
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
             for name, model in models.items():
-                found[name] = found[model.of] if model.of.startswith("policy:") else RemoteModel(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model)
             return found
 
         return Declared(

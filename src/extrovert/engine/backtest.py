@@ -8,23 +8,22 @@ asks of different wakes wait beside each other.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from extrovert.core.errors import DeclarationError, TransientError
-from extrovert.core.ids import canonical
 from extrovert.core.ports import Store
 from extrovert.engine.candidates import Candidate
 from extrovert.engine.clock import wall_us
 from extrovert.engine.comparing import Compared, compared, side_of
 from extrovert.engine.declared import Declared
+from extrovert.engine.outside import Outside
 from extrovert.engine.playing import Playing
 from extrovert.engine.recorded import Given, Recorded, recorded
 from extrovert.engine.schema import check_schema
-from extrovert.turns.request import Answer, Place, Question, Reply
+from extrovert.turns.request import Answer, Place, Question, Reply, Request
 
 __all__ = ["Backtest", "OnMiss"]
 
@@ -65,6 +64,7 @@ class Backtest:
         self.limit = limit
         self.on_miss = on_miss
         self.seed = seed
+        self._outside = Outside()
         self._asked: dict[_Open, dict[Place, Given | Exception]] = {}
         self._found: dict[_Open, Compared] = {}
 
@@ -78,6 +78,7 @@ class Backtest:
                 await self._ask(missing)
                 missing = self._play(only=missing.keys())
         finally:
+            await self._outside.close()
             for answerer in {
                 id(by): by for one in self.candidates for by in (one.answerer, one.stale_answerer)
             }.values():
@@ -123,10 +124,31 @@ class Backtest:
 
         async def ask(place: _Open, question: Question) -> None:
             async with room:
-                found = await _answered(self.candidates[place[0]], question)
+                found = await self._answered(place, self.candidates[place[0]], question)
             self._asked.setdefault(place, {})[question.place] = found
 
         await asyncio.gather(*(ask(place, question) for place, asked in missing.items() for question in asked))
+
+    async def _answered(self, place: _Open, candidate: Candidate, question: Question) -> Given | Exception:
+        """The answer to a question that is asked now, or what it failed with. What may pass is tried again, as the
+        agent declares."""
+        agent, request, tries = candidate.agent, question.request, 0
+        while True:
+            began_us = wall_us()
+            try:
+                if request.kind == "call":
+                    reply = await self._outside.reply(f"{place[0]}@{place[1]}", request)
+                else:
+                    reply = await _reply(candidate, request)
+                msgspec.json.decode(reply.answer)
+            except Exception as error:
+                tries += 1
+                if not isinstance(error, TransientError) or tries >= agent.max_tries:
+                    return error
+                wait_s = agent.retry_after.total_seconds() * 2 ** (tries - 1)
+                await asyncio.sleep(wait_s if error.retry_after_s is None else error.retry_after_s)
+            else:
+                return Given(Answer(0, 0, reply.answer), request.kind, wall_us() - began_us, reply.usage)
 
 
 def _can_be_asked(question: Question) -> bool:
@@ -134,31 +156,7 @@ def _can_be_asked(question: Question) -> bool:
     return question.request.kind in ("ask", "call")
 
 
-async def _answered(candidate: Candidate, question: Question) -> Given | Exception:
-    """The answer to a question that is asked now, or what it failed with. What may pass is tried again, as the agent
-    declares."""
-    agent, tries = candidate.agent, 0
-    while True:
-        began_us = wall_us()
-        try:
-            reply = await _reply(candidate, question)
-            msgspec.json.decode(reply.answer)
-        except Exception as error:
-            tries += 1
-            if not isinstance(error, TransientError) or tries >= agent.max_tries:
-                return error
-            wait_s = agent.retry_after.total_seconds() * 2 ** (tries - 1)
-            await asyncio.sleep(wait_s if error.retry_after_s is None else error.retry_after_s)
-        else:
-            return Given(Answer(0, 0, reply.answer), question.request.kind, wall_us() - began_us, reply.usage)
-
-
-async def _reply(candidate: Candidate, question: Question) -> Reply:
-    request = question.request
-    if request.kind == "call":
-        assert request.function is not None
-        result: Any = request.function(*request.about)
-        return Reply(msgspec.Raw(canonical(await result if inspect.isawaitable(result) else result)))
+async def _reply(candidate: Candidate, request: Request) -> Reply:
     answerer: Any = candidate.answers(request.model)
     if answerer is None:
         raise DeclarationError(f"Agent `{candidate.agent.name}` asks `{request.model}`, and nothing answers for that.")

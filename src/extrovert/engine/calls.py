@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -11,8 +10,8 @@ import msgspec
 
 from extrovert.context.live import LiveContext
 from extrovert.core.errors import DeclarationError
-from extrovert.core.ids import canonical
 from extrovert.core.schema import is_text
+from extrovert.engine.outside import Outside
 from extrovert.engine.shard import Call
 from extrovert.engine.words import Begun, Cut, Delta, Done, Words
 from extrovert.turns.request import Place, Reply, Request
@@ -60,6 +59,7 @@ class Calls:
 
     def __init__(self, answerers: dict[str, Answerer]) -> None:
         self.words = Words()
+        self._outside = Outside()
         self._answerers = answerers
         self._tasks: dict[tuple[str, Place], asyncio.Task[None]] = {}
         self._speaking: dict[tuple[str, Place], Call] = {}
@@ -125,6 +125,7 @@ class Calls:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._outside.close()
         for answerer in self._answerers.values():
             if (closing := getattr(answerer, "close", None)) is not None:
                 await closing()
@@ -132,11 +133,7 @@ class Calls:
     async def _work(self, call: Call) -> Reply:
         request = call.request
         if request.kind == "call":
-            assert request.function is not None
-            result: Any = request.function(*request.about)
-            if inspect.isawaitable(result):
-                result = await result
-            return Reply(msgspec.Raw(canonical(result)))
+            return await self._outside.reply(call.turn, request)
         answerer: Any = self._answerer(call)
         if is_text(request.output) and hasattr(answerer, "streamed") and self.words.wanted(call.agent, call.key):
             return await self._spoken(call, answerer)

@@ -11,8 +11,8 @@ import msgspec
 from extrovert.core.errors import DeclarationError
 from extrovert.engine.calls import Answerer
 from extrovert.engine.declared import Declared
+from extrovert.models.answering import answering
 from extrovert.models.predicting import LearnerModel
-from extrovert.models.remote import RemoteModel
 from extrovert.turns.declare import Agent, Model
 
 __all__ = ["Candidate", "candidate", "named"]
@@ -81,7 +81,7 @@ def candidate(
             )
         if known is None:
             known = Model(model, model)
-            answerers[model] = RemoteModel(known)
+            answerers[model] = answering(known)
         found.model = f"model:{model}" if f"model:{model}" in answerers else model
         found.prompted, found.parameters = known.prompted, known.parameters
     if prompt is not None:

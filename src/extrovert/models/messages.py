@@ -17,7 +17,7 @@ from extrovert.turns.exchange import Calling, Calls, Exchange
 from extrovert.turns.request import Request
 from extrovert.turns.tools import ANSWER
 
-__all__ = ["answer_of", "messages", "parameters"]
+__all__ = ["answer_of", "messages", "parameters", "refused"]
 
 WRAPPED = "answer"
 """The field that holds an answer which is no object, since providers want one."""
@@ -51,7 +51,7 @@ def parameters(output: Any, tools: str, instructions: str, output_mode: str) -> 
 
 def messages(request: Request) -> list[Any]:
     """The request as a conversation."""
-    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+    from pydantic_ai.messages import ModelRequest, ModelResponse, UserPromptPart
 
     about = request.about if isinstance(request.about, str) else request.about_json.decode()
     instructions = request.instructions or None
@@ -59,11 +59,19 @@ def messages(request: Request) -> list[Any]:
     for number, exchange in enumerate(request.exchange):
         said, returned = _step(number, exchange)
         found += [ModelResponse(parts=said), ModelRequest(parts=returned, instructions=instructions)]
+    return found + refused(request)
+
+
+def refused(request: Request) -> list[Any]:
+    """The answers that were not accepted, and why."""
+    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+
+    found: list[Any] = []
     for refusal in request.refusals:
         said = bytes(refusal.answer).decode()
         found.append(ModelResponse(parts=[TextPart(said)]))
         told = f"That answer was not accepted: {refusal.reason}. Answer again."
-        found.append(ModelRequest(parts=[UserPromptPart(told)], instructions=instructions))
+        found.append(ModelRequest(parts=[UserPromptPart(told)], instructions=request.instructions or None))
     return found
 
 

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from socket import gaierror
 from typing import Any, cast
 
+from msgspec import Raw
+
 from extrovert.core.errors import ExtrovertError, MissingExtra, PermanentError, TransientError
 from extrovert.core.log import Usage
 from extrovert.models.keys import without_keys
@@ -59,7 +61,7 @@ class RemoteModel:
             response = await model_request(**given)
         except Exception as error:
             raise self._said(error) from None
-        return Reply(answer_of(response, request), self._usage(response))
+        return Reply(self._answer(response, request), self._usage(response))
 
     async def streamed(self, request: Request, heard: Callable[[str], None]) -> Reply:
         """The answer, where `heard` is told its text piece by piece."""
@@ -92,19 +94,29 @@ class RemoteModel:
     def _given(self, request: Request) -> dict[str, Any]:
         """What Pydantic AI is given."""
         model: Any = self._model or self._opened()
-        wants = parameters(request.output, request.tools, request.instructions, self._output_mode)
-        return {
-            "model": model,
-            "messages": messages(request),
-            "model_settings": self._settings,
-            "model_request_parameters": wants,
-        }
+        settings = self._settings
+        if request.output is Raw:
+            from extrovert.models.conversing import conversation
+
+            said, wants, own = conversation(request)
+            settings = {**settings, **own} if own else settings
+        else:
+            said = messages(request)
+            wants = parameters(request.output, request.tools, request.instructions, self._output_mode)
+        return {"model": model, "messages": said, "model_settings": settings, "model_request_parameters": wants}
+
+    def _answer(self, response: Any, request: Request) -> Raw:
+        if request.output is not Raw:
+            return answer_of(response, request)
+        from extrovert.models.conversing import response_out
+
+        return response_out(response)
 
     def _opened(self) -> Any:
         from pydantic_ai.models import infer_model
 
         try:
-            self._model = infer_model(_reached(self.declared), self._provider)
+            self._model = self.declared.instance or infer_model(_reached(self.declared), self._provider)
             self._output_mode = self._model.profile.get("default_structured_output_mode", "tool")
             if self._model.profile.get("supports_json_schema_output", False):
                 self._output_mode = "native"
@@ -113,7 +125,8 @@ class RemoteModel:
                 self._settings["max_retries"] = 0
             if self.declared.max_tokens is not None:
                 self._settings["max_tokens"] = self.declared.max_tokens
-            self._model.prepare_request = _once(self._model.prepare_request, self._settings)
+            if self.declared.instance is None:
+                self._model.prepare_request = _once(self._model.prepare_request, self._settings)
         except ExtrovertError:
             raise
         except Exception as error:

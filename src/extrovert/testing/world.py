@@ -28,10 +28,11 @@ from extrovert.engine.clock import VirtualClock
 from extrovert.engine.comparing import Compared
 from extrovert.engine.intake import Report
 from extrovert.engine.loop import Engine, Settings
+from extrovert.models.remote import RemoteModel
 from extrovert.stores.sqlite import SqliteStore
 from extrovert.turns.declare import Agent, Effect, Model, Policy
 from extrovert.turns.exchange import Result
-from extrovert.turns.options import asked_as
+from extrovert.turns.options import asked_as, of_what
 from extrovert.turns.request import Request
 from extrovert.turns.waits import Approval
 
@@ -84,8 +85,8 @@ class _Script:
 class World:
     """Runs `app` in virtual time on a store in memory. Effects are recorded, not performed.
 
-    Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`, or
-    ask for the fixture `world`, which takes the `app` of the test's module.
+    Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`
+    (`async with`, where models are really asked, so that their connections are closed), or ask for the fixture `world`, which takes the `app` of the test's module.
     """
 
     def __init__(self, app: App, *, seed: int = 0) -> None:
@@ -119,6 +120,15 @@ class World:
     ) -> None:
         swap(None)
         self.store.close()
+
+    async def __aenter__(self) -> World:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.engine.calls.close()
+        self.__exit__(kind, error, trace)
 
     # ---- doing
 
@@ -159,6 +169,11 @@ class World:
             raise ExtrovertError(f"Agent `{who.name}` asks {who.model.replace(':', ' ')}: script what that answers.")
         self.engine.calls.answer_for(who.asked_as if isinstance(who, Learner) else f"agent:{who.name}", script)
         return script
+
+    def double(self, model: Model, double: Any) -> None:
+        """From now on a test double of Pydantic AI answers for a model: `TestModel()`, `FunctionModel(…)`."""
+        declared = Model(model.name, of_what(double), instance=double)
+        self.engine.calls.answer_for(asked_as(model), RemoteModel(declared))
 
     def approvals(self) -> list[PendingApproval]:
         """What turns ask of persons and nobody has answered, the oldest first."""

@@ -20,8 +20,9 @@ from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, checked_horizon, invalidations
 from extrovert.turns.limits import Breaker, Limits, check_model
-from extrovert.turns.options import asked_as, check_options, when_stale
+from extrovert.turns.options import AnyModel, asked_as, check_options, of_what, when_stale
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.recordings import Recorded
 from extrovert.turns.turn import Turn
 
 __all__ = ["TurnDeclarations"]
@@ -224,7 +225,7 @@ class TurnDeclarations(Declarations):
     def model(
         self,
         name: str,
-        of: str | Policy[Any],
+        of: str | Policy[Any] | AnyModel | Recorded,
         *,
         base_url: str | None = None,
         api_key_env: str | None = None,
@@ -241,7 +242,8 @@ class TurnDeclarations(Declarations):
         `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
         `max_tokens` bounds an answer, `timeout` a request, `price` is what it costs. `of` may be a policy, which then
-        answers in the model's place.
+        answers in the model's place, or any model object of Pydantic AI: a double such as `TestModel()`, or one that is
+        set up in code; or `Recorded(path, of)`, answers out of a file.
 
         `limits` are for all its asks together, and `breaker` says when it is not asked for a while. `fallback`, another
         model or a policy, then answers in its place where the limits say so, and while the breaker is open; without
@@ -249,7 +251,7 @@ class TurnDeclarations(Declarations):
         """
         declared = Model(
             name,
-            asked_as(of),
+            of_what(of),
             base_url=base_url,
             api_key_env=api_key_env,
             settings=settings,
@@ -259,6 +261,8 @@ class TurnDeclarations(Declarations):
             limits=limits,
             fallback=fallback,
             breaker=breaker,
+            instance=of if isinstance(of, AnyModel) else None,
+            recorded=of if isinstance(of, Recorded) else None,
         )
         check_model(declared)
         return add(self._models, "model", name, declared)

@@ -17,6 +17,7 @@ from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 from extrovert.turns.limits import Breaker, Limits
+from extrovert.turns.recordings import Recorded
 
 __all__ = [
     "Agent",
@@ -84,7 +85,8 @@ def _nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
 class Model:
     """A model under a name of the app's own. Made by `App.model`.
 
-    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`. `fallback` is the model or policy
+    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`; or it names the `instance` of a
+    Pydantic AI model that does. With `recorded` its answers are played. `fallback` is the model or policy
     that answers in its place where it may not be asked.
     """
 
@@ -102,9 +104,13 @@ class Model:
         limits: Limits | None = None,
         fallback: Model | Policy[Any] | None = None,
         breaker: Breaker | None = None,
+        instance: Any = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self.name = name
         self.of = of
+        self.instance = instance
+        self.recorded = recorded
         self.base_url = base_url
         self.api_key_env = api_key_env
         self.settings = dict(settings or {})

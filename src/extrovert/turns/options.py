@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
-from typing import Any, cast, get_args
+from typing import Any, Protocol, cast, get_args, runtime_checkable
 
 from extrovert.context.learner import Learner
 from extrovert.core.errors import DeclarationError
 from extrovert.turns.declare import Asks, Model, OnConflict, Policy
 from extrovert.turns.limits import check_agent
+from extrovert.turns.recordings import Recorded
 
-__all__ = ["asked_as", "check_options", "when_stale"]
+__all__ = ["AnyModel", "asked_as", "check_options", "of_what", "when_stale"]
+
+
+@runtime_checkable
+class AnyModel(Protocol):
+    """A model object of Pydantic AI."""
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def system(self) -> str: ...
+
+    def request(self, messages: Any, model_settings: Any, model_request_parameters: Any) -> Awaitable[Any]: ...
+
+
+def of_what(of: str | Policy[Any] | AnyModel | Recorded) -> str:
+    """The name of what answers for a model."""
+    if isinstance(of, Recorded):
+        return of.of
+    return f"{of.system}:{of.model_name}" if isinstance(of, AnyModel) else asked_as(of)
 
 
 def asked_as(model: Policy[Any] | Model | Learner[Any] | str) -> str:

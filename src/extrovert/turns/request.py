@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -82,7 +82,7 @@ class Request:
         about: Any,
         output: Any,
         *,
-        function: Callable[..., Any] | None = None,
+        function: Any = None,
         refusals: tuple[Refusal, ...] = (),
         max_age_us: int | None = None,
         instructions: str = "",

@@ -45,7 +45,7 @@ class Toolbox:
             answer = await Asking(turn, request_of(exchange))
             if not isinstance(answer, Calls):
                 return answer
-            results = [await self._use(turn, calling) for calling in answer.calls]
+            results = [await self.use(turn, calling) for calling in answer.calls]
             called = list(dict.fromkeys(result.tool for result in results))
             exchange = (*exchange, Exchange(Raw(canonical(answer)), results))
         raise PermanentError(
@@ -53,7 +53,7 @@ class Toolbox:
             f"time {', '.join(called)}. Give fewer tools, say when to answer, or raise max_steps=."
         )
 
-    async def _use(self, turn: Turn, calling: Calling) -> Result:
+    async def use(self, turn: Turn, calling: Calling) -> Result:
         """What comes of one call. One that the tool refuses has staged nothing."""
         tool = self.tools.get(calling.tool)
         if tool is None:

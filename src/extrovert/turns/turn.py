@@ -21,8 +21,10 @@ from extrovert.core.errors import TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
+from extrovert.core.typed import typed
 from extrovert.turns.asking import Asking, Gathering, parts_of
 from extrovert.turns.declare import Agent, Asks, Effect
+from extrovert.turns.delegating import delegate
 from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
@@ -164,6 +166,17 @@ class Turn:
         max_age_us = None if max_age is None else span_us(max_age)
         request = Request("call", name, list(arguments), output, function=function, max_age_us=max_age_us)
         return await Asking(self, request)
+
+    async def run(
+        self, agent: Any, prompt: str, *, output: TypeForm[T], deps: Any = None, tools: Sequence[ToolLike] = ()
+    ) -> T:
+        """The result of a whole agent of Pydantic AI, as an `output`: its output type, or one that is read alike.
+
+        Its model is that of this turn's agent; each request to that is remembered, like what its own tools gave. These
+        run outside: give it as `tools` what is to read live context, to write or to act, as in `ask`.
+        """
+        by = self._whom(None)
+        return typed(output).decode(await delegate(self, agent, prompt, deps=deps, tools=tools, by=by))
 
     async def sleep_until(self, moment: datetime) -> None:
         """Waits until `moment`, also over a restart; then the turn runs again, over what is true by then."""
