@@ -25,6 +25,7 @@ from bench import (
     reads,
     restart,
     storm,
+    tooled,
     views,
     windows,
 )
@@ -41,6 +42,7 @@ BENCHES: dict[str, Callable[[Scale], list[Figure]]] = {
     "latency": latency.measure,
     "parked": parked.measure,
     "asks": asks.measure,
+    "tooled": tooled.measure,
     "learning": learning.measure,
     "storm": storm.measure,
     "reads": reads.measure,

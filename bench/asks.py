@@ -31,7 +31,7 @@ from extrovert.models.remote import RemoteModel
 from extrovert.testing import ModelServer
 from extrovert.turns.request import Request
 
-__all__ = ["measure"]
+__all__ = ["allow_files", "measure"]
 
 ASKS = 1_000
 CHUNK = 250
@@ -57,7 +57,7 @@ class Chosen(Record):
 def measure(scale: Scale) -> list[Figure]:
     """Microseconds of the processor for each ask."""
     count = scale.of(ASKS)
-    _allow_files()
+    allow_files()
     figures: list[Figure] = []
     for what, beside, ours, bare in (
         ("a model in the process", "tasks that sleep", _asked_here, _slept),
@@ -79,7 +79,7 @@ def measure(scale: Scale) -> list[Figure]:
     return figures
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """Each request has a connection of its own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
@@ -192,7 +192,7 @@ async def _server(count: int) -> AsyncGenerator[str]:
 
 async def _serve(count: int) -> None:
     """Serves one request at once, then holds as many as `count` until they are there; ends when its input does."""
-    _allow_files()
+    allow_files()
     async with ModelServer() as server:
         server.answers(Choice("a"))
         print(server.url, flush=True)

@@ -88,11 +88,14 @@ class App(ChatDeclarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.answering import answering
+        from extrovert.models.local_process import LocalProcess
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
+        from extrovert.models.weights import weigh
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
         models = self._known_models()
+        weigh(models, self._agents.values())
         if self._horizon_us is not None:
             check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
@@ -108,8 +111,9 @@ class App(ChatDeclarations):
                 f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
             }
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
+            processes: dict[Path, LocalProcess] = {}
             for name, model in models.items():
-                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model, processes)
             return found
 
         return Declared(

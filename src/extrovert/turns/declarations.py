@@ -237,7 +237,8 @@ class TurnDeclarations(Declarations):
         fallback: Model | Policy[Any] | None = None,
         breaker: Breaker | None = None,
     ) -> Model:
-        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
+        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini", or
+        "local" or "local:FILE.gguf" for one that runs on this machine.
 
         `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
@@ -277,6 +278,8 @@ class TurnDeclarations(Declarations):
         named += [(f"Model `{model.name}` has the fallback", asked_as(fallback)) for model, fallback in fallbacks]
         for who, name in named:
             kind, _, rest = name.partition(":")
+            if name == "local":
+                rest = name
             if not name or name in models or (kind == "policy" and rest in self._policies):
                 continue
             if kind == "learner" and isinstance(self._operators.get(rest), Learner) and who.startswith("Agent"):

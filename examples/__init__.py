@@ -1,0 +1,1 @@
+"""Examples of Extrovert, each an app of its own."""
