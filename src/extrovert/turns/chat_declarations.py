@@ -150,10 +150,8 @@ class ChatDeclarations(TurnDeclarations):
                 )
             full = self.view(over=talks.memory)(_named(fullness(talks), f"{name}-full"))
             by = sums_up or (model if isinstance(model, str) or (isinstance(model, Model) and model.prompted) else None)
-            folds = _named(folded(talks, asks=by is not None), f"{name}-summary")
-            chat: Chat[Any] = Chat(
-                name, talks, agent, unasked, self.agent(wakes_on=full, model=by)(folds), streams=streams
-            )
+            folds = self.agent(wakes_on=full, model=by)(_named(folded(talks, asks=by is not None), f"{name}-summary"))
+            chat: Chat[Any] = Chat(name, talks, agent, unasked, folds, streams=streams)
             self._chats[talks.name] = chat
             return chat
 
