@@ -110,6 +110,14 @@ async def test_text_is_as_long_as_it_may_be() -> None:
     assert 0 < reply.usage.output_tokens <= 12
 
 
+async def test_its_words_are_heard_as_they_come() -> None:
+    heard: list[str] = []
+    async with local(max_tokens=12) as model:
+        reply = await model.streamed(request(str), heard.append)
+    assert len(heard) > 3
+    assert "".join(heard) == msgspec.json.decode(reply.answer, type=str)
+
+
 async def test_several_are_answered_by_one_process() -> None:
     processes_of_engine: dict[Path, LocalProcess] = {}
     one, other = (LocalModel(Model(name, "local", max_tokens=8), processes_of_engine) for name in ("one", "other"))

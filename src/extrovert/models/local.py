@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,6 +36,12 @@ class LocalModel:
         async with self.process.room:  # so that the time-out is for the answer, and not for waiting
             model = await self._model()
             return await model(request)
+
+    async def streamed(self, request: Request, heard: Callable[[str], None]) -> Reply:
+        """The answer, where `heard` is told its text piece by piece."""
+        async with self.process.room:
+            model = await self._model()
+            return await model.streamed(request, heard)
 
     async def close(self) -> None:
         """Ends the process, and what is asked of it."""
