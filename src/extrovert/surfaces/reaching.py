@@ -20,7 +20,7 @@ from extrovert.surfaces.control import SOCKET, short_name
 from extrovert.surfaces.overhearing import Listening, Overheard
 from extrovert.surfaces.protocol import VERSION, Hello, Page, Refused, Reply, Request, Rows, Welcome, reply_of
 
-__all__ = ["EngineGone", "Hosted", "Reach", "Running", "connected", "one", "reached"]
+__all__ = ["EngineGone", "Hosted", "Reach", "Running", "connected", "if_running", "one", "reached"]
 
 PATIENCE_S = 5.0
 PAUSE_S = 0.05
@@ -128,6 +128,18 @@ def connected(place: Place) -> Generator[Running]:
     with closing(running):
         _check(place, running.welcome)
         yield running
+
+
+@contextmanager
+def if_running(place: Place) -> Generator[Reach | None]:
+    """A way to the engine that runs on `place`; None where none does."""
+    found = _running(place.data)
+    if found is None:
+        yield None
+        return
+    with closing(found):
+        _check(place, found.welcome)
+        yield found
 
 
 def _reach(place: Place, held: ExitStack) -> Reach:

@@ -17,6 +17,7 @@ from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 from extrovert.turns.limits import Breaker, Limits
+from extrovert.turns.permits import Permits
 from extrovert.turns.recordings import Recorded
 
 __all__ = [
@@ -62,6 +63,7 @@ class AgentOptions(TypedDict, total=False):
     fresh_within: timedelta
     stale: WhenStale
     shadow: bool
+    when_tainted: Permits
 
 
 class Price(Record):
@@ -272,7 +274,8 @@ class Agent(Generic[T]):
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
-    where the function takes that too. What a `shadow` decides is kept, and not done.
+    where the function takes that too. What a `shadow` decides is kept, and not done. `when_tainted` is what it may do
+    after text from outside.
     """
 
     def __init__(
@@ -305,12 +308,10 @@ class Agent(Generic[T]):
         stale: Stale = "wait",
         stale_fallback: Asks | None = None,
         old: msgspec.json.Decoder[Any] | None = None,
+        when_tainted: Permits | None = None,
     ) -> None:
-        self.name = name
-        self.function = function
-        self.old = old
-        self.source = source
-        self.on = on
+        self.name, self.function, self.old = name, function, old
+        self.source, self.on = source, on
         self.declines_none = declines_none
         self.model = model
         self.when = when
@@ -334,6 +335,7 @@ class Agent(Generic[T]):
         self.fresh_us = None if fresh_within is None else span_us(fresh_within)
         self.stale: Stale = stale
         self.stale_fallback = stale_fallback or Asks("")
+        self.when_tainted = when_tainted
 
     def old_value(self, raw: bytes | None) -> Any:
         """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""

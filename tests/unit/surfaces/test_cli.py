@@ -16,6 +16,7 @@ COMMANDS = [
     "decisions",
     "explain",
     "why-not",
+    "prompt",
     "backtest",
     "shadow",
     "approvals",
@@ -26,6 +27,8 @@ COMMANDS = [
     "settle",
     "freshness",
     "inspect",
+    "mcp",
+    "mcp-tools",
     "demo",
 ]
 
