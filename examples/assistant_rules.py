@@ -1,0 +1,243 @@
+"""What the flight assistant asks, and written rules that answer where no model is given.
+
+The rules answer from the facts alone, as a model would: they know no flight and no passenger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+import msgspec
+
+from examples.assistant_data import Booking, Fare, Flight, Place, Rule, Seat
+from extrovert import Hit, Record, Refuse, Talk, Untrusted
+from extrovert.turns.conversation import Known
+
+__all__ = ["Asked", "Case", "Choice", "Offer", "Reply", "Stranded", "Trip", "answer", "asked_of", "case_of", "choose"]
+
+
+class Trip(Record):
+    """A booking, and how its flight is doing."""
+
+    flight_id: str
+    origin: str
+    destination: str
+    departs_at: datetime
+    minutes_late: int
+    seat_id: str
+    state: Literal["booked", "cancelled", "left", "refund asked", "refunded"]
+
+
+class Offer(Record):
+    """A free seat today; `dollars` is what it costs this passenger to change to it."""
+
+    seat_id: str
+    flight_id: str
+    place: Place
+    origin: str
+    city: str
+    departs_at: datetime
+    dollars: int
+
+
+class Case(Record):
+    """All that is known of a passenger: their trip, what else there is, earliest first, and what is remembered."""
+
+    passenger: str
+    likes: Place
+    fare: Fare
+    trip: Trip
+    offers: list[Offer]
+    remembered: list[str]
+
+    def offer(self, seat_id: str) -> Offer:
+        """The offer of this seat. Raises `Refuse` where there is none."""
+        for offer in self.offers:
+            if offer.seat_id == seat_id:
+                return offer
+        raise Refuse(f"{seat_id} is not among the seats that are free")
+
+
+class Stranded(Record):
+    """Who needs a seat, and what they wished when they booked."""
+
+    case: Case
+    wish: Untrusted[str]
+
+
+class Choice(Record):
+    """The seat to take, by its `seat_id`, and what to tell the passenger."""
+
+    seat_id: str
+    words: str
+
+
+class Reply(Record):
+    """What to say. `remember` is a fact about the passenger to be kept ("": none), `take` the id of the seat to change
+    to, if they have asked for just that ("": none), `refund` whether they want their money back."""
+
+    text: str
+    remember: str = ""
+    take: str = ""
+    refund: bool = False
+
+
+class Asked(Record):
+    """What a conversation is about now. Where nothing is said, `was` is the trip as it was last told."""
+
+    case: Case
+    was: Trip | None
+    rules: list[str]
+    before: list[str]
+    said: list[str]
+
+    def checked(self, reply: Reply) -> Reply:
+        """The reply. Raises `Refuse` where it names a price or a flight that nothing of this tells of."""
+        facts = msgspec.json.encode(self).decode()
+        prices = {str(offer.dollars) for offer in self.case.offers} | set(re.findall(r"\$(\d+)", facts))
+        for price in re.findall(r"\$(\d+)", reply.text):
+            if price not in prices:
+                raise Refuse(f"${price} is no price that you were told")
+        for flight in re.findall(r"\b[A-Z0-9]{2}-\d+-[A-Z]{3}-\d{4}\b", reply.text):
+            if flight not in facts:
+                raise Refuse(f"{flight} is no flight that you were told of")
+        return reply
+
+
+# ---- the facts
+
+
+def case_of(
+    booking: Booking, flight: Flight, free: Sequence[tuple[Flight, Sequence[Seat]]], rule: Rule, known: Known | None
+) -> Case:
+    """What is known of a passenger. A change costs what the rule of their fare says."""
+    late = (flight.departs_at - flight.scheduled_at) // timedelta(minutes=1)
+    state = "cancelled" if flight.cancelled else "left" if flight.departed else "booked"
+    state = state if booking.status == "booked" else booking.status
+    free_of_charge = flight.cancelled or late >= rule.free_after_minutes
+    offers = [
+        Offer(
+            seat.seat_id,
+            seat.flight_id,
+            seat.place,
+            other.origin,
+            other.city,
+            other.departs_at,
+            0 if free_of_charge else rule.fee + max(0, seat.dollars - booking.paid),
+        )
+        for other, seats in free
+        if other.open and state in ("booked", "cancelled")
+        for seat in seats
+    ]
+    offers.sort(key=lambda offer: (offer.departs_at, offer.seat_id))
+    trip = Trip(flight.flight_id, flight.origin, flight.destination, flight.departs_at, late, booking.seat_id, state)
+    return Case(booking.passenger, booking.likes, booking.fare, trip, offers, known.facts if known else [])
+
+
+def asked_of(case: Case, was: Trip | None, rules: Sequence[Hit[Rule]], talk: Talk[Trip]) -> Asked:
+    """What a conversation is about now."""
+    before = [one.text for one in talk.messages if one.role == "user"]
+    return Asked(case, was, [hit.row.text for hit in rules], before, list(talk.said))
+
+
+# ---- the rules
+
+
+def choose(stranded: Stranded) -> Choice:
+    """The first flight from the airport that they wish for, from their city, or from any; where they like to sit."""
+    case = stranded.case
+    offers = [offer for offer in case.offers if offer.origin in stranded.wish]
+    offers = offers or of_city(case.offers, case.remembered) or case.offers
+    best = min(offers, key=lambda offer: (offer.departs_at, offer.place != case.likes, offer.seat_id))
+    return Choice(best.seat_id, f"{case.trip.flight_id} is cancelled. You now have {told(best)}.")
+
+
+def answer(asked: Asked) -> Reply:
+    """Answers what is said, or tells what has changed."""
+    trip, said = asked.case.trip, " ".join(asked.said).lower()
+    if not said:
+        return Reply(news(trip, asked.was))
+    city = next((offer.city for offer in asked.case.offers if offer.city.lower() in said), "")
+    fact = f"The passenger is in {city}." if city else ""
+    if has(said, "money back", "refund") and trip.state != "refunded":
+        return Reply("I have asked the desk to pay you back, and will tell you what they say.", fact, refund=True)
+    offers = wanted(asked, [*asked.case.remembered, fact])
+    if has(said, "take", "book it", "yes"):
+        named = [offer for offer in offers if offer.flight_id.lower() in said]
+        for offer in (named or offers)[:1]:
+            return Reply(f"I change you to {told(offer)}, for ${offer.dollars}.", fact, take=offer.seat_id)
+    parts = [f"I will remember that you are in {city}."] if city and fact not in asked.case.remembered else []
+    if has(said, "on time", "late", "my flight", "delay", "cancelled"):
+        parts.append(state(trip))
+    on_time = trip.state == "booked" and not trip.minutes_late
+    if has(said, "else", "other", "instead", "seat", "take") and not (on_time and "if not" in said):
+        parts.append(offered(offers))
+    return Reply(" ".join(parts or asked.rules[:1]) or "That I do not know.", fact)
+
+
+# ---- which
+
+
+def wanted(asked: Asked, remembered: Sequence[str]) -> list[Offer]:
+    """The offers from their city (else from the airport that they booked), in the place that they named last."""
+    case = asked.case
+    offers = of_city(case.offers, remembered)
+    offers = offers or [offer for offer in case.offers if offer.origin == case.trip.origin]
+    named = [place for text in [*asked.before, *asked.said] for place in get_args(Place) if place in text.lower()]
+    place = named[-1] if named else case.likes
+    return [offer for offer in offers if offer.place == place]
+
+
+def of_city(offers: Sequence[Offer], remembered: Sequence[str]) -> list[Offer]:
+    return [offer for offer in offers if any(offer.city in fact for fact in remembered)]
+
+
+def has(said: str, *words: str) -> bool:
+    return any(word in said for word in words)
+
+
+# ---- in words
+
+
+def told(offer: Offer) -> str:
+    """A seat in words."""
+    number = offer.seat_id.partition("/")[2]
+    return f"{offer.place} seat {number} on {offer.flight_id} from {offer.origin} at {offer.departs_at:%H:%M}"
+
+
+def offered(offers: Sequence[Offer]) -> str:
+    if not offers:
+        return "There is no such seat tonight."
+    return "Tonight there is " + ", or ".join(f"{told(offer)}, for ${offer.dollars}" for offer in offers[:3]) + "."
+
+
+def state(trip: Trip) -> str:
+    """How the flight is doing, in a sentence."""
+    match trip.state:
+        case "cancelled":
+            return f"{trip.flight_id} to {trip.destination} is cancelled."
+        case "left":
+            return f"{trip.flight_id} to {trip.destination} left at {trip.departs_at:%H:%M}."
+        case "refunded":
+            return f"Your money for {trip.flight_id} has been paid back."
+        case _:
+            late = f"{trip.minutes_late} minutes late" if trip.minutes_late else "on time"
+            leaves = f"it leaves {trip.origin} at {trip.departs_at:%H:%M}"
+            return f"{trip.flight_id} to {trip.destination} is {late}: {leaves}, and you have {seat_of(trip)}."
+
+
+def seat_of(trip: Trip) -> str:
+    return f"seat {trip.seat_id.partition('/')[2]}"
+
+
+def news(trip: Trip, was: Trip | None) -> str:
+    """What a passenger wants to know of a change; "" where that is nothing."""
+    if was is not None and was.flight_id != trip.flight_id:
+        leaves = f"from {trip.origin} at {trip.departs_at:%H:%M}"
+        return f"You now fly on {trip.flight_id}, {leaves}, {seat_of(trip)}, and no longer on {was.flight_id}."
+    if was is not None and was.state == "refund asked" and trip.state not in ("refund asked", "refunded"):
+        return "The desk has not agreed to pay you back."
+    return "" if trip.state == "refund asked" else state(trip)
