@@ -72,10 +72,10 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
         "Offer only seats that are free, name what they cost, and keep to the rules.",
         Section("Rules", found, fields=(Rule.text,), gives_way=1),
         Section("Remembered", talk.facts),
-        Section("Booking", bookings[talk.user]),
-        Section("Trip", case.trip),
+        Section("Booking", bookings[talk.user], ages=False),
+        Section("Trip", case.trip, ages=False),
         Section("Trip as last told", was),
-        Section("Free seats", case.offers, gives_way=2),
+        Section("Free seats", case.offers, ages=False, gives_way=2),
         Section("Said before", talk.messages, fields=("role", "text")),
         Section("Said now", talk.said),
         budget_tokens=3_000,
@@ -87,13 +87,13 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
     if reply.take:
         change(turn, case, case.offer(reply.take))
     if reply.refund:
-        turn.put(bookings, bookings[talk.user].but(status="refund asked"))
+        turn.put(bookings, bookings[talk.user].but(refund="asked"))
     return reply.text or None
 
 
-@app.agent(wakes_on=cases, when=lambda case: case.trip.state == "refund asked")
+@app.agent(wakes_on=cases, when=lambda case: case.trip.refund == "asked")
 async def refund(turn: Turn, _case: Case) -> None:
     booking = bookings[turn.key]
     if approved := await turn.approval(booking, who="desk", until=turn.now() + timedelta(hours=4)):
         turn.effect(pay, booking.passenger, booking.paid)
-    turn.put(bookings, booking.but(status="refunded" if approved else "booked"))
+    turn.put(bookings, booking.but(refund="paid" if approved else "denied"))

@@ -26,10 +26,11 @@ from extrovert.demos.storm.app import fly
 from extrovert.demos.storm.feed import feed
 from extrovert.demos.storm.nycflights import NEW_YORK
 
-__all__ = ["Booking", "Fare", "Flight", "Place", "Rule", "Seat", "Wish", "feed_to", "pay", "tell"]
+__all__ = ["Booking", "Fare", "Flight", "Place", "Refund", "Rule", "Seat", "Wish", "feed_to", "pay", "tell"]
 
 Place = Literal["aisle", "middle", "window"]
 Fare = Literal["basic", "standard", "flexible"]
+Refund = Literal["", "asked", "denied", "paid"]
 
 SEED = 1
 DAY = date(2013, 2, 9)
@@ -68,7 +69,7 @@ class Booking(Record):
     flight_id: str
     seat_id: str
     paid: int
-    status: Literal["booked", "refund asked", "refunded"] = "booked"
+    refund: Refund = ""
 
 
 class Wish(Record):
@@ -158,13 +159,13 @@ def wishes() -> Iterator[Record]:
 
 
 def seats() -> Iterator[Record]:
-    """Those of the bookings, and up to four free ones on each flight."""
+    """Those of the bookings, and up to five free ones on each flight."""
     draw = Random(SEED)  # noqa: S311 -- to be repeated, not to be secret
     for booking in reservations():
         yield Seat(booking.seat_id, booking.flight_id, booking.likes, booking.paid, booking.passenger)
     for flight_id in sorted({flight.flight_id for flight in flights()}):
         fare = draw.randrange(120, 420)
-        for number in draw.sample(range(5, 25), draw.randrange(5)):
+        for number in draw.sample(range(5, 25), draw.randint(1, 5)):
             letter = draw.choice("ABCDF")
             dollars = fare + draw.randrange(30) - 20 * (letter == "B")
             yield Seat(f"{flight_id}/{number}{letter}", flight_id, PLACES[letter], dollars)
@@ -179,9 +180,9 @@ def rules() -> Iterator[Record]:
         )
         yield Rule(f"change-{fare}", fare, text, fee, late)
     yield Rule("refund", "", "The desk decides on each refund: you get your money back for a flight that is cancelled.")
-    yield Rule("pets", "", "Small pets such as a cat or a dog travel in the cabin for $125.")
+    yield Rule("pets", "", "A cat or a dog travels in the cabin for $125.")
     yield Rule("music", "", "A musical instrument may travel as your carry-on bag if it fits in the bin.")
-    yield Rule("bags", "", "A suitcase costs $35; on a change it comes with you at no cost.")
+    yield Rule("bags", "", "A suitcase is $35; when you change to another flight, it comes with you.")
 
 
 # ---- handed over

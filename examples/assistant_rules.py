@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from examples.assistant_data import Booking, Fare, Flight, Place, Rule, Seat
+from examples.assistant_data import Booking, Fare, Flight, Place, Refund, Rule, Seat
 from extrovert import Hit, Record, Refuse, Talk, Untrusted
 from extrovert.turns.conversation import Known
 
@@ -28,7 +28,8 @@ class Trip(Record):
     departs_at: datetime
     minutes_late: int
     seat_id: str
-    state: Literal["booked", "cancelled", "left", "refund asked", "refunded"]
+    state: Literal["booked", "cancelled", "left"]
+    refund: Refund
 
 
 class Offer(Record):
@@ -113,28 +114,34 @@ class Asked(Record):
 def case_of(
     booking: Booking, flight: Flight, free: Sequence[tuple[Flight, Sequence[Seat]]], rule: Rule, known: Known | None
 ) -> Case:
-    """What is known of a passenger. A change costs what the rule of their fare says."""
+    """What is known of a passenger. Of each other flight there is the cheapest seat of each kind."""
     late = (flight.departs_at - flight.scheduled_at) // timedelta(minutes=1)
     state = "cancelled" if flight.cancelled else "left" if flight.departed else "booked"
-    state = state if booking.status == "booked" else booking.status
-    free_of_charge = flight.cancelled or late >= rule.free_after_minutes
-    offers = [
-        Offer(
-            seat.seat_id,
-            seat.flight_id,
-            seat.place,
-            other.origin,
-            other.city,
-            other.departs_at,
-            0 if free_of_charge else rule.fee + max(0, seat.dollars - booking.paid),
-        )
-        for other, seats in free
-        if other.open and state in ("booked", "cancelled")
-        for seat in seats
-    ]
-    offers.sort(key=lambda offer: (offer.departs_at, offer.seat_id))
-    trip = Trip(flight.flight_id, flight.origin, flight.destination, flight.departs_at, late, booking.seat_id, state)
-    return Case(booking.passenger, booking.likes, booking.fare, trip, offers, known.facts if known else [])
+    trip = Trip(
+        flight.flight_id,
+        flight.origin,
+        flight.destination,
+        flight.departs_at,
+        late,
+        booking.seat_id,
+        state,
+        booking.refund,
+    )
+    offers: dict[tuple[str, Place], Offer] = {}
+    for other, seats in free if state != "left" and booking.refund in ("", "denied") else ():
+        for seat in sorted(seats, key=lambda seat: (seat.dollars, seat.seat_id)) if other.open else ():
+            dollars = costs(rule, trip, booking, seat)
+            offer = Offer(seat.seat_id, seat.flight_id, seat.place, other.origin, other.city, other.departs_at, dollars)
+            offers.setdefault((other.flight_id, seat.place), offer)
+    first = sorted(offers.values(), key=lambda offer: (offer.departs_at, offer.seat_id))
+    return Case(booking.passenger, booking.likes, booking.fare, trip, first, known.facts if known else [])
+
+
+def costs(rule: Rule, trip: Trip, booking: Booking, seat: Seat) -> int:
+    """What it costs to change to a seat, by the rule of the fare."""
+    if trip.state == "cancelled" or trip.minutes_late >= rule.free_after_minutes:
+        return 0
+    return rule.fee + max(0, seat.dollars - booking.paid)
 
 
 def asked_of(case: Case, was: Trip | None, rules: Sequence[Hit[Rule]], talk: Talk[Trip]) -> Asked:
@@ -162,7 +169,7 @@ def answer(asked: Asked) -> Reply:
         return Reply(news(trip, asked.was))
     city = next((offer.city for offer in asked.case.offers if offer.city.lower() in said), "")
     fact = f"The passenger is in {city}." if city else ""
-    if has(said, "money back", "refund") and trip.state != "refunded":
+    if has(said, "money back", "refund") and trip.refund in ("", "denied"):
         return Reply("I have asked the desk to pay you back, and will tell you what they say.", fact, refund=True)
     offers = wanted(asked, [*asked.case.remembered, fact])
     if has(said, "take", "book it", "yes"):
@@ -221,8 +228,6 @@ def state(trip: Trip) -> str:
             return f"{trip.flight_id} to {trip.destination} is cancelled."
         case "left":
             return f"{trip.flight_id} to {trip.destination} left at {trip.departs_at:%H:%M}."
-        case "refunded":
-            return f"Your money for {trip.flight_id} has been paid back."
         case _:
             late = f"{trip.minutes_late} minutes late" if trip.minutes_late else "on time"
             leaves = f"it leaves {trip.origin} at {trip.departs_at:%H:%M}"
@@ -235,9 +240,13 @@ def seat_of(trip: Trip) -> str:
 
 def news(trip: Trip, was: Trip | None) -> str:
     """What a passenger wants to know of a change; "" where that is nothing."""
+    parts: list[str] = []
     if was is not None and was.flight_id != trip.flight_id:
         leaves = f"from {trip.origin} at {trip.departs_at:%H:%M}"
-        return f"You now fly on {trip.flight_id}, {leaves}, {seat_of(trip)}, and no longer on {was.flight_id}."
-    if was is not None and was.state == "refund asked" and trip.state not in ("refund asked", "refunded"):
-        return "The desk has not agreed to pay you back."
-    return "" if trip.state == "refund asked" else state(trip)
+        parts.append(f"You now fly on {trip.flight_id}, {leaves}, {seat_of(trip)}, and no longer on {was.flight_id}.")
+    elif was is None or (was.state, was.departs_at) != (trip.state, trip.departs_at):
+        parts.append(state(trip))
+    if was is None or was.refund != trip.refund:
+        paid = f"Your money for {trip.flight_id} has been paid back."
+        parts.append({"paid": paid, "denied": "The desk has not agreed to pay you back."}.get(trip.refund, ""))
+    return " ".join(filter(None, parts))
