@@ -3,6 +3,8 @@
 from extrovert.app import App
 from extrovert.connectors.csv import Csv
 from extrovert.connectors.lines import Lines
+from extrovert.connectors.mcp.result import McpResult
+from extrovert.connectors.mcp.server import McpLook, McpServer
 from extrovert.connectors.parquet import Parquet
 from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
@@ -40,10 +42,13 @@ from extrovert.core.errors import (
 from extrovert.core.event import Arrival
 from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.surfaces.http.mounting import asgi
 from extrovert.surfaces.http.settings import Http
+from extrovert.turns.chat import Chat
+from extrovert.turns.conversation import Conversations, Folding, Open, Said, Spoken
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
@@ -51,7 +56,10 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.permits import Permits
+from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.recordings import Recorded
+from extrovert.turns.talk import Changed, Talk
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -69,7 +77,10 @@ __all__ = [
     "Calling",
     "Calls",
     "Change",
+    "Changed",
+    "Chat",
     "Condition",
+    "Conversations",
     "Correction",
     "CorruptionError",
     "Csv",
@@ -79,6 +90,7 @@ __all__ = [
     "Embedder",
     "ExtrovertError",
     "First",
+    "Folding",
     "Guard",
     "GuardFailed",
     "Hit",
@@ -89,27 +101,37 @@ __all__ = [
     "Learner",
     "Limits",
     "Lines",
+    "McpLook",
+    "McpResult",
+    "McpServer",
     "MissingExtra",
     "MissingRow",
     "Model",
+    "Open",
     "Outcome",
     "Parquet",
     "PermanentError",
+    "Permits",
     "Policy",
     "Price",
+    "Prompt",
     "RangeIndex",
     "Record",
     "Recorded",
     "Refuse",
     "Result",
+    "Said",
     "Search",
+    "Section",
     "Session",
     "Shape",
     "Sliding",
+    "Spoken",
     "SqlResult",
     "Steps",
     "Stream",
     "Table",
+    "Talk",
     "Thinking",
     "Tick",
     "Tool",
@@ -117,6 +139,7 @@ __all__ = [
     "Tumbling",
     "Turn",
     "TurnError",
+    "Untrusted",
     "View",
     "Window",
     "WordLlama",

@@ -15,12 +15,15 @@ from typer.core import TyperCommand, TyperGroup
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
 from extrovert.surfaces.approving import approvals, approve, deny
 from extrovert.surfaces.backtesting import backtest
+from extrovert.surfaces.chatting import chat
 from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.freshness import freshness
 from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
+from extrovert.surfaces.mcp.commands import mcp, mcp_tools
+from extrovert.surfaces.prompting import prompt
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
 from extrovert.surfaces.shadowing import shadow
@@ -114,11 +117,13 @@ app.callback(help=_help(extrovert))(extrovert)
 for name, function in {
     "run": run,
     "send": send,
+    "chat": chat,
     "tables": tables,
     "sql": sql,
     "decisions": decisions,
     "explain": explain,
     "why-not": why_not,
+    "prompt": prompt,
     "backtest": backtest,
     "shadow": shadow,
     "approvals": approvals,
@@ -129,6 +134,8 @@ for name, function in {
     "settle": settle,
     "freshness": freshness,
     "inspect": inspect_engine,
+    "mcp": mcp,
+    "mcp-tools": mcp_tools,
 }.items():
     app.command(name, help=_help(function))(function)
 

@@ -14,9 +14,12 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.engine.approving import PendingApproval
+from extrovert.engine.prompting import WouldAsk
 from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.surfaces.mcp.wire import Compare, Compared, ListPublished, LookedUp, LookUp, Published
+from extrovert.surfaces.overhearing import Listen, Listening, Overheard, SaidAs, Say
 from extrovert.turns.waits import Approval
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "Seen",
     "Settle",
     "SettledAs",
+    "ShowPrompt",
     "StreamFreshness",
     "TableInfo",
     "Tables",
@@ -132,6 +136,13 @@ class Decide(Record, tag="decide"):
 
 class WhyNot(Record, tag="why_not"):
     """Why has an agent no turn about a key? `key` is text, also where the keys are numbers."""
+
+    agent: str
+    key: str
+
+
+class ShowPrompt(Record, tag="prompt"):
+    """What would an agent ask about a key now? `key` is text, also where the keys are numbers."""
 
     agent: str
     key: str
@@ -347,6 +358,12 @@ Request = (
     | ListFreshness
     | Settle
     | WhyNot
+    | Say
+    | Listen
+    | ListPublished
+    | LookUp
+    | Compare
+    | ShowPrompt
 )
 Reply = (
     Welcome
@@ -364,6 +381,13 @@ Reply = (
     | Freshness
     | SettledAs
     | Because
+    | SaidAs
+    | Listening
+    | Overheard
+    | Published
+    | LookedUp
+    | Compared
+    | WouldAsk
     | Refused
 )
 

@@ -10,11 +10,13 @@ from extrovert.surfaces.cli import app
 COMMANDS = [
     "run",
     "send",
+    "chat",
     "tables",
     "sql",
     "decisions",
     "explain",
     "why-not",
+    "prompt",
     "backtest",
     "shadow",
     "approvals",
@@ -25,6 +27,8 @@ COMMANDS = [
     "settle",
     "freshness",
     "inspect",
+    "mcp",
+    "mcp-tools",
     "demo",
 ]
 
