@@ -10,6 +10,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -94,12 +95,17 @@ async def play(engine: Engine, minutes: int) -> Tally:
         sending.add(task)
         task.add_done_callback(sending.discard)
     await asyncio.gather(*sending)
-    async with asyncio.timeout(PATIENCE_S):
-        while len(shops.answered) < len(due_s):  # noqa: ASYNC110 -- nobody tells when the last one is answered
-            await asyncio.sleep(0.1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            while len(shops.answered) < len(due_s):  # noqa: ASYNC110 -- nobody tells when the last one is answered
+                await asyncio.sleep(0.1)
     tell(told + EVERY_S)
     everything = tally(due_s, frauds)
     print(f"{everything}   in all", flush=True)
+    if waiting := sorted(due_s.keys() - shops.answered.keys()):
+        print(
+            f"{len(waiting)} still wait, such as {waiting[0]}: extrovert why-not investigate {waiting[0]} says for what"
+        )
     return everything
 
 
