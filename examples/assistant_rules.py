@@ -8,15 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
 from examples.assistant_data import Booking, Fare, Flight, Place, Refund, Rule, Seat
 from extrovert import Hit, Record, Refuse, Talk, Untrusted
 from extrovert.turns.conversation import Known
 
 __all__ = ["Asked", "Case", "Choice", "Offer", "Reply", "Stranded", "Trip", "answer", "asked_of", "case_of", "choose"]
+
+
+Name = Annotated[str, Meta(max_length=80)]
+"""A short text. The answers of a model are bounded, since a small one may go on without end."""
 
 
 class Trip(Record):
@@ -72,17 +77,17 @@ class Stranded(Record):
 class Choice(Record):
     """The seat to take, by its `seat_id`, and what to tell the passenger."""
 
-    seat_id: str
-    words: str
+    seat_id: Name
+    words: Annotated[str, Meta(max_length=300)]
 
 
 class Reply(Record):
     """What to say. `remember` is a fact about the passenger to be kept ("": none), `take` the id of the seat to change
     to, if they have asked for just that ("": none), `refund` whether they want their money back."""
 
-    text: str
-    remember: str = ""
-    take: str = ""
+    text: Annotated[str, Meta(max_length=1000)]
+    remember: Name = ""
+    take: Name = ""
     refund: bool = False
 
 
@@ -96,7 +101,12 @@ class Asked(Record):
     said: list[str]
 
     def checked(self, reply: Reply) -> Reply:
-        """The reply. Raises `Refuse` where it names a price or a flight that nothing of this tells of."""
+        """The reply. Raises `Refuse` where it does what nobody has asked for, or names a price or a flight that nothing
+        here tells of."""
+        if (reply.take or reply.refund) and not self.said:
+            raise Refuse("the passenger has asked for nothing now")
+        if reply.refund and self.case.trip.refund in ("asked", "paid"):
+            raise Refuse(f"a refund is {self.case.trip.refund} already")
         facts = msgspec.json.encode(self).decode()
         prices = {str(offer.dollars) for offer in self.case.offers} | set(re.findall(r"\$(\d+)", facts))
         for price in re.findall(r"\$(\d+)", reply.text):

@@ -245,6 +245,18 @@ async def test_a_model_that_names_what_is_not_so_is_refused(world: World) -> Non
     assert len(script.asked) == 3
 
 
+async def test_a_model_does_nothing_that_nobody_has_asked_for(world: World) -> None:
+    await says(world, QUESTION)
+    offer = next(one for one in cases["ann"].offers if one.flight_id == "B6-9-JFK-0209")
+    world.answer(
+        assistant.unasked, Reply("I book it.", take=offer.seat_id), Reply("I pay.", refund=True), Reply("Late.")
+    )
+    await at(world, "15:07")
+    assert heard()[1:] == ["Late."]
+    assert bookings["ann"].flight_id == "AA-1813-JFK-0209"
+    assert world.approvals() == []
+
+
 async def test_a_model_is_asked_with_a_prompt_and_may_look_up_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXTROVERT_MODEL", "openai:some-model")
     other: Any = runpy.run_path(str(ROOT / "examples" / "assistant.py"))

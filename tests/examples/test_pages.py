@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ["fraud", "together"]
+NAMES = ["assistant", "fraud", "together"]
 
 
 @pytest.mark.parametrize("name", NAMES)
