@@ -33,23 +33,24 @@ def cases(booking: Booking) -> Case:
 
 
 @app.view(over=talks.open)
-def own_trip(talk: Open) -> Trip | None:
+def trip(talk: Open) -> Trip | None:
     return cases[talk.user].trip if bookings.get(talk.user) else None
 
 
 def change(turn: Turn, case: Case, to: Offer) -> None:
-    booking = bookings[case.passenger]
-    turn.put(seats, seats[booking.seat_id].but(passenger=""))
-    turn.put(seats, seats[to.seat_id].but(passenger=booking.passenger))
-    turn.put(bookings, booking.but(flight_id=to.flight_id, seat_id=to.seat_id, paid=booking.paid + to.dollars))
+    turn.put(seats, seats[case.booking.seat_id].but(passenger=""))
+    turn.put(seats, seats[to.seat_id].but(passenger=case.passenger))
+    turn.put(bookings, case.booked(to))
     if to.dollars:
-        turn.effect(pay, booking.passenger, -to.dollars)
+        turn.effect(pay, case.passenger, -to.dollars)
 
 
 @app.agent(
     wakes_on=cases,
     when=lambda case: case.trip.state == "cancelled" and bool(case.offers),
     model=MODEL or choose,
+    max_reruns=2,
+    on_conflict="guarded",  # the world does not wait for a slow model
     when_tainted=Permits(effects=[tell], writes=[bookings, seats], trusted={tell: {"passenger": Booking.passenger}}),
 )
 async def rebook(turn: Turn, case: Case) -> None:
@@ -61,18 +62,18 @@ async def rebook(turn: Turn, case: Case) -> None:
         turn.effect(tell, case.passenger, choice.words)
 
 
-@app.chat(talks, rests_on=own_trip, model=MODEL or answer, quiet=timedelta(seconds=2))
+@app.chat(talks, rests_on=trip, model=MODEL or answer, quiet=timedelta(seconds=2), max_reruns=2, on_conflict="guarded")
 async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
     """You are an airline's assistant. Answer what the passenger says now; if nothing, tell them what has changed."""
     if talk.ground is None:
         return "I find no booking of yours."
     case, was = cases[talk.user], talk.changed and talk.changed.old
-    found = rulebook.search(" ".join(talk.said), limit=2, where=lambda rule: rule.fare in ("", case.fare))
+    found = rulebook.search(" ".join(talk.said), limit=2, where=lambda rule: rule.fare in ("", case.booking.fare))
     prompt = Prompt(
         "Offer only seats that are free, name what they cost, and keep to the rules.",
         Section("Rules", found, fields=(Rule.text,), gives_way=1),
         Section("Remembered", talk.facts),
-        Section("Booking", bookings[talk.user], ages=False),
+        Section("Booking", case.booking, ages=False),
         Section("Trip", case.trip, ages=False),
         Section("Trip as last told", was),
         Section("Free seats", case.offers, ages=False, gives_way=2),
@@ -92,8 +93,7 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
 
 
 @app.agent(wakes_on=cases, when=lambda case: case.trip.refund == "asked")
-async def refund(turn: Turn, _case: Case) -> None:
-    booking = bookings[turn.key]
-    if approved := await turn.approval(booking, who="desk", until=turn.now() + timedelta(hours=4)):
-        turn.effect(pay, booking.passenger, booking.paid)
-    turn.put(bookings, booking.but(refund="paid" if approved else "denied"))
+async def refund(turn: Turn, case: Case) -> None:
+    if approved := await turn.approval(case.booking, who="desk", until=turn.now() + timedelta(hours=4)):
+        turn.effect(pay, case.passenger, case.booking.paid)
+    turn.put(bookings, case.booking.but(refund="paid" if approved else "denied"))

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from examples.assistant_data import Booking, Fare, Flight, Place, Refund, Rule, Seat
+from examples.assistant_data import Booking, Flight, Place, Refund, Rule, Seat
 from extrovert import Hit, Record, Refuse, Talk, Untrusted
 from extrovert.turns.conversation import Known
 
@@ -50,14 +50,17 @@ class Offer(Record):
 
 
 class Case(Record):
-    """All that is known of a passenger: their trip, what else there is, earliest first, and what is remembered."""
+    """All that is known of a passenger: what they booked, how it is doing, what else there is, earliest first, and what
+    is remembered of them."""
 
-    passenger: str
-    likes: Place
-    fare: Fare
+    booking: Booking
     trip: Trip
     offers: list[Offer]
     remembered: list[str]
+
+    @property
+    def passenger(self) -> str:
+        return self.booking.passenger
 
     def offer(self, seat_id: str) -> Offer:
         """The offer of this seat. Raises `Refuse` where there is none."""
@@ -65,6 +68,10 @@ class Case(Record):
             if offer.seat_id == seat_id:
                 return offer
         raise Refuse(f"{seat_id} is not among the seats that are free")
+
+    def booked(self, to: Offer) -> Booking:
+        """The booking, once it is changed to an offer."""
+        return self.booking.but(flight_id=to.flight_id, seat_id=to.seat_id, paid=self.booking.paid + to.dollars)
 
 
 class Stranded(Record):
@@ -144,7 +151,7 @@ def case_of(
             offer = Offer(seat.seat_id, seat.flight_id, seat.place, other.origin, other.city, other.departs_at, dollars)
             offers.setdefault((other.flight_id, seat.place), offer)
     first = sorted(offers.values(), key=lambda offer: (offer.departs_at, offer.seat_id))
-    return Case(booking.passenger, booking.likes, booking.fare, trip, first, known.facts if known else [])
+    return Case(booking, trip, first, known.facts if known else [])
 
 
 def costs(rule: Rule, trip: Trip, booking: Booking, seat: Seat) -> int:
@@ -168,7 +175,7 @@ def choose(stranded: Stranded) -> Choice:
     case = stranded.case
     offers = [offer for offer in case.offers if offer.origin in stranded.wish]
     offers = offers or of_city(case.offers, case.remembered) or case.offers
-    best = min(offers, key=lambda offer: (offer.departs_at, offer.place != case.likes, offer.seat_id))
+    best = min(offers, key=lambda offer: (offer.departs_at, offer.place != case.booking.likes, offer.seat_id))
     return Choice(best.seat_id, f"{case.trip.flight_id} is cancelled. You now have {told(best)}.")
 
 
@@ -204,7 +211,7 @@ def wanted(asked: Asked, remembered: Sequence[str]) -> list[Offer]:
     offers = of_city(case.offers, remembered)
     offers = offers or [offer for offer in case.offers if offer.origin == case.trip.origin]
     named = [place for text in [*asked.before, *asked.said] for place in get_args(Place) if place in text.lower()]
-    place = named[-1] if named else case.likes
+    place = named[-1] if named else case.booking.likes
     return [offer for offer in offers if offer.place == place]
 
 
