@@ -38,15 +38,22 @@ class Trip(Record):
 
 
 class Offer(Record):
-    """A free seat today; `dollars` is what it costs this passenger to change to it."""
+    """A free seat today. `leaves` is the time of day, `dollars` what it
+    costs this passenger to change to it."""
 
     seat_id: str
-    flight_id: str
     place: Place
-    origin: str
     city: str
-    departs_at: datetime
+    leaves: str
     dollars: int
+
+    @property
+    def flight_id(self) -> str:
+        return self.seat_id.partition("/")[0]
+
+    @property
+    def origin(self) -> str:
+        return self.flight_id.split("-")[2]
 
 
 class Case(Record):
@@ -148,9 +155,9 @@ def case_of(
     for other, seats in free if state != "left" and booking.refund in ("", "denied") else ():
         for seat in sorted(seats, key=lambda seat: (seat.dollars, seat.seat_id)) if other.open else ():
             dollars = costs(rule, trip, booking, seat)
-            offer = Offer(seat.seat_id, seat.flight_id, seat.place, other.origin, other.city, other.departs_at, dollars)
+            offer = Offer(seat.seat_id, seat.place, other.city, f"{other.departs_at:%H:%M}", dollars)
             offers.setdefault((other.flight_id, seat.place), offer)
-    first = sorted(offers.values(), key=lambda offer: (offer.departs_at, offer.seat_id))
+    first = sorted(offers.values(), key=lambda offer: (offer.leaves, offer.seat_id))
     return Case(booking, trip, first, known.facts if known else [])
 
 
@@ -175,7 +182,7 @@ def choose(stranded: Stranded) -> Choice:
     case = stranded.case
     offers = [offer for offer in case.offers if offer.origin in stranded.wish]
     offers = offers or of_city(case.offers, case.remembered) or case.offers
-    best = min(offers, key=lambda offer: (offer.departs_at, offer.place != case.booking.likes, offer.seat_id))
+    best = min(offers, key=lambda offer: (offer.leaves, offer.place != case.booking.likes, offer.seat_id))
     return Choice(best.seat_id, f"{case.trip.flight_id} is cancelled. You now have {told(best)}.")
 
 
@@ -229,7 +236,7 @@ def has(said: str, *words: str) -> bool:
 def told(offer: Offer) -> str:
     """A seat in words."""
     number = offer.seat_id.partition("/")[2]
-    return f"{offer.place} seat {number} on {offer.flight_id} from {offer.origin} at {offer.departs_at:%H:%M}"
+    return f"{offer.place} seat {number} on {offer.flight_id} from {offer.origin} at {offer.leaves}"
 
 
 def offered(offers: Sequence[Offer]) -> str:

@@ -271,12 +271,12 @@ async def test_a_model_is_asked_with_a_prompt_and_may_look_up_more(monkeypatch: 
             f'"{QUESTION}"',
             'origin: "JFK"',
             "minutes_late: 30",
-            '["seat_id","flight_id","place","origin","city","departs_at","dollars"]',
+            '["seat_id","place","city","leaves","dollars"]',
         ):
             assert line in prompt.splitlines()
         seat = next(one for one in other["cases"]["ann"].offers if one.place == "aisle")
         assert seat.seat_id in prompt
-        assert f'"{seat.departs_at.isoformat()}",{seat.dollars}]' in prompt
+        assert f'"{seat.leaves}",{seat.dollars}]' in prompt
         found, rules = (msgspec.json.decode(result.value)["rows"] for result in script.told[1])
         assert {row["destination"] for row in found} == {"ORD"}
         assert rules[0]["rule_id"] == "pets"
