@@ -25,8 +25,7 @@ assistant_data.feed_to(app)
 
 
 @app.view(over=bookings)
-def cases(booking: Booking) -> Case:
-    """How a passenger's flight is doing, and which seats there are on others, at what price by the rule of the fare."""
+def cases(booking: Booking) -> Case:  # how a flight is doing, and what else there is, at what price for this passenger
     flight, rule = flights[booking.flight_id], rules[f"change-{booking.fare}"]
     free = [(other, seats_of[other.flight_id, ""]) for other in flights_to[flight.destination] if other != flight]
     return case_of(booking, flight, free, rule, talks.known.get(booking.passenger))
@@ -96,4 +95,5 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
 async def refund(turn: Turn, case: Case) -> None:
     if approved := await turn.approval(case.booking, who="desk", until=turn.now() + timedelta(hours=4)):
         turn.effect(pay, case.passenger, case.booking.paid)
+        turn.put(seats, seats[case.booking.seat_id].but(passenger=""))
     turn.put(bookings, case.booking.but(refund="paid" if approved else "denied"))

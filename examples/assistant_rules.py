@@ -99,7 +99,7 @@ class Reply(Record):
     """What to say. `remember` is a fact about the passenger to be kept ("": none), `take` the id of the seat to change
     to, if they have asked for just that ("": none), `refund` whether they want their money back."""
 
-    text: Annotated[str, Meta(max_length=1000)]
+    text: Annotated[str, Meta(max_length=500)]
     remember: Name = ""
     take: Name = ""
     refund: bool = False
@@ -193,18 +193,21 @@ def answer(asked: Asked) -> Reply:
         return Reply(news(trip, asked.was))
     city = next((offer.city for offer in asked.case.offers if offer.city.lower() in said), "")
     fact = f"The passenger is in {city}." if city else ""
-    if has(said, "money back", "refund") and trip.refund in ("", "denied"):
+    if has(said, "my money back", "want a refund", "refund me") and trip.refund in ("", "denied"):
         return Reply("I have asked the desk to pay you back, and will tell you what they say.", fact, refund=True)
     offers = wanted(asked, [*asked.case.remembered, fact])
-    if has(said, "take", "book it", "yes"):
-        named = [offer for offer in offers if offer.flight_id.lower() in said]
-        for offer in (named or offers)[:1]:
-            return Reply(f"I change you to {told(offer)}, for ${offer.dollars}.", fact, take=offer.seat_id)
+    if has(said, "i take", "i'll take", "book it", "yes"):
+        flights = re.findall(r"\b[a-z0-9]{2}-\d+\b", said)
+        for offer in offers:
+            if not flights or any(offer.flight_id.lower().startswith(f"{flight}-") for flight in flights):
+                return Reply(f"I change you to {told(offer)}, for ${offer.dollars}.", fact, take=offer.seat_id)
     parts = [f"I will remember that you are in {city}."] if city and fact not in asked.case.remembered else []
-    if has(said, "on time", "late", "my flight", "delay", "cancelled"):
+    if has(said, "on time", "late", "my flight", "delayed", "cancelled"):
         parts.append(state(trip))
     on_time = trip.state == "booked" and not trip.minutes_late
-    if has(said, "else", "other", "instead", "seat", "take") and not (on_time and "if not" in said):
+    if has(said, "else", "other", "instead", "seat", "i take", "i'll take", "book it") and not (
+        on_time and "if not" in said
+    ):
         parts.append(offered(offers))
     return Reply(" ".join(parts or asked.rules[:1]) or "That I do not know.", fact)
 
@@ -227,7 +230,7 @@ def of_city(offers: Sequence[Offer], remembered: Sequence[str]) -> list[Offer]:
 
 
 def has(said: str, *words: str) -> bool:
-    return any(word in said for word in words)
+    return any(re.search(rf"\b{word}\b", said) for word in words)
 
 
 # ---- in words
@@ -247,6 +250,8 @@ def offered(offers: Sequence[Offer]) -> str:
 
 def state(trip: Trip) -> str:
     """How the flight is doing, in a sentence."""
+    if trip.refund == "paid":
+        return f"Your money for {trip.flight_id} has been paid back."
     match trip.state:
         case "cancelled":
             return f"{trip.flight_id} to {trip.destination} is cancelled."
@@ -268,9 +273,8 @@ def news(trip: Trip, was: Trip | None) -> str:
     if was is not None and was.flight_id != trip.flight_id:
         leaves = f"from {trip.origin} at {trip.departs_at:%H:%M}"
         parts.append(f"You now fly on {trip.flight_id}, {leaves}, {seat_of(trip)}, and no longer on {was.flight_id}.")
-    elif was is None or (was.state, was.departs_at) != (trip.state, trip.departs_at):
+    elif trip.refund != "paid" and (was is None or (was.state, was.departs_at) != (trip.state, trip.departs_at)):
         parts.append(state(trip))
     if was is None or was.refund != trip.refund:
-        paid = f"Your money for {trip.flight_id} has been paid back."
-        parts.append({"paid": paid, "denied": "The desk has not agreed to pay you back."}.get(trip.refund, ""))
+        parts.append({"paid": state(trip), "denied": "The desk has not agreed to pay you back."}.get(trip.refund, ""))
     return " ".join(filter(None, parts))

@@ -182,6 +182,16 @@ async def test_a_seat_that_is_asked_for_is_taken_and_paid_for(world: World) -> N
     assert heard()[-1].startswith(f"You now fly on {offer.flight_id}")  # once it is so
 
 
+async def test_a_flight_that_is_named_is_the_one_that_is_taken(world: World) -> None:
+    await at(world, "15:06")
+    assert "change" not in await says(world, "I'll take B6-15.")  # there is B6-157, B6-155, and no B6-15
+    assert not (await says(world, "Does it take long?")).startswith("I change")
+    await world.advance(timedelta(seconds=3))
+    assert bookings["ann"].flight_id == "AA-1813-JFK-0209"
+    assert (await says(world, "I'll take B6-9.")).startswith("I change you to aisle seat")
+    assert bookings["ann"].flight_id == "B6-9-JFK-0209"
+
+
 async def test_when_the_flight_changes_while_they_talk_the_assistant_speaks_first(world: World) -> None:
     await at(world, "14:50")
     await says(world, QUESTION)
@@ -219,6 +229,7 @@ async def test_a_refund_waits_for_the_desk(world: World) -> None:
 
     assert [arguments for name, arguments in world.performed if name == "pay"] == [["dan", 389]]
     await world.advance(timedelta(seconds=3))
+    assert seats[bookings["dan"].seat_id].passenger == ""
     assert heard()[-1] == f"Your money for {cases['dan'].trip.flight_id} has been paid back."
 
 
