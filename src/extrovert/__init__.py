@@ -3,6 +3,8 @@
 from extrovert.app import App
 from extrovert.connectors.csv import Csv
 from extrovert.connectors.lines import Lines
+from extrovert.connectors.mcp.result import McpResult
+from extrovert.connectors.mcp.server import McpLook, McpServer
 from extrovert.connectors.parquet import Parquet
 from extrovert.context import aggregates
 from extrovert.context.aggregates import Aggregate
@@ -40,6 +42,7 @@ from extrovert.core.errors import (
 from extrovert.core.event import Arrival
 from extrovert.core.ports import Embedder
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.surfaces.http.mounting import asgi
@@ -51,6 +54,8 @@ from extrovert.turns.intended import Intended
 from extrovert.turns.invalidated import Correction, DecisionInvalidated
 from extrovert.turns.limits import Breaker, Limits
 from extrovert.turns.outcome import Outcome
+from extrovert.turns.permits import Permits
+from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.recordings import Recorded
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
@@ -89,20 +94,26 @@ __all__ = [
     "Learner",
     "Limits",
     "Lines",
+    "McpLook",
+    "McpResult",
+    "McpServer",
     "MissingExtra",
     "MissingRow",
     "Model",
     "Outcome",
     "Parquet",
     "PermanentError",
+    "Permits",
     "Policy",
     "Price",
+    "Prompt",
     "RangeIndex",
     "Record",
     "Recorded",
     "Refuse",
     "Result",
     "Search",
+    "Section",
     "Session",
     "Shape",
     "Sliding",
@@ -117,6 +128,7 @@ __all__ = [
     "Tumbling",
     "Turn",
     "TurnError",
+    "Untrusted",
     "View",
     "Window",
     "WordLlama",

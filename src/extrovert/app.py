@@ -18,8 +18,10 @@ from extrovert.core.time import span_us
 from extrovert.turns.declarations import TurnDeclarations
 from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import check_reach
+from extrovert.turns.permits import check_permits
 
 if TYPE_CHECKING:
+    from extrovert.connectors.mcp.server import McpServer
     from extrovert.engine.declared import Declared
     from extrovert.engine.hosting import Beside
     from extrovert.engine.loop import Engine
@@ -52,10 +54,44 @@ class App(TurnDeclarations):
         self.strict_shards = strict_shards
         self.max_hops = max_hops
         self._sources: dict[str, TimedSource | LiveSource] = {}
+        self._mcp_servers: dict[str, McpServer] = {}
 
     def source(self, source: TimedSource | LiveSource) -> None:
         """Declares a source that feeds streams of this app."""
         add(self._sources, "source", source.name, source)
+
+    def mcp(
+        self,
+        name: str,
+        *,
+        tools: Path,
+        command: Sequence[str] = (),
+        url: str = "",
+        env: Mapping[str, str] | None = None,
+        pass_env: Sequence[str] = (),
+        token_env: str = "",
+        timeout: timedelta = timedelta(minutes=1),
+    ) -> McpServer:
+        """Declares an MCP server of others, whose tools turns use: a program that `command` starts, or a `url`.
+
+        What it says of its tools is in the file `tools`, which `extrovert mcp-tools` writes. The program gets the
+        variables `env`, and those that `pass_env` names from here; `token_env` names the variable with the token for
+        the url. A call may take `timeout`. See `docs/mcp.md`.
+        """
+        from extrovert.connectors.mcp.reaching import way_of
+        from extrovert.connectors.mcp.server import McpServer
+        from extrovert.connectors.mcp.tool_file import read
+
+        way = way_of(
+            f"MCP server `{name}`",
+            command,
+            url,
+            env=env,
+            pass_env=pass_env,
+            token_env=token_env,
+            timeout_s=timeout.total_seconds(),
+        )
+        return add(self._mcp_servers, "MCP server", name, McpServer(name, way, read(tools), self.effect))
 
     def learner(
         self,
@@ -88,11 +124,15 @@ class App(TurnDeclarations):
         from extrovert.engine.calls import Answerer
         from extrovert.engine.declared import Declared
         from extrovert.models.answering import answering
+        from extrovert.models.local_process import LocalProcess
         from extrovert.models.policy import PolicyModel
         from extrovert.models.predicting import LearnerModel
+        from extrovert.models.weights import weigh
 
         check_heard(self._agents.values(), self._streams, self._tables, self._sources)
+        check_permits(self._agents.values(), self._effects, self._tables, self._streams)
         models = self._known_models()
+        weigh(models, self._agents.values())
         if self._horizon_us is not None:
             check_reach(self.name, self._horizon_us, self._tables.values(), self.retention_us)
         known = {"stream": self._streams, "table": self._tables, "view": self._views}
@@ -108,8 +148,9 @@ class App(TurnDeclarations):
                 f"policy:{name}": PolicyModel(policy, seed) for name, policy in self._policies.items()
             }
             found |= {one.asked_as: LearnerModel(one) for one in self._learners()}
+            processes: dict[Path, LocalProcess] = {}
             for name, model in models.items():
-                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model)
+                found[name] = found[model.of] if model.of.startswith("policy:") else answering(model, processes)
             return found
 
         return Declared(
@@ -129,6 +170,8 @@ class App(TurnDeclarations):
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,
+            published=dict(self._published),
+            closed=[server.close for server in self._mcp_servers.values()],
         )
 
     @asynccontextmanager

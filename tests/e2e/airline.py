@@ -51,6 +51,9 @@ def stranded(booking: Booking) -> Booking | None:
     return booking if flight is not None and flight.cancelled else None
 
 
+app.publish(flights, flights.range_index(Flight.seats), stranded)
+
+
 @app.policy
 def next_flight(options: str) -> Rebooking:
     return Rebooking(options.split(maxsplit=1)[0])

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from extrovert import App, Calls, DeclarationError, Record, Recorded, Turn
+from extrovert.models.playing import RecordedModel
+from extrovert.models.remote import RemoteModel
 from extrovert.testing import ModelServer, World
+from extrovert.turns.declare import Model
+from extrovert.turns.request import Request
 
 KEY = "sk-canary-81c2"
 
@@ -47,6 +51,10 @@ class Desk:
             for row in rows:
                 await world.send(self.rows, row)
             return list(self.answers.all()), [letter.cause for letter in world.dead_letters()]
+
+
+def request() -> Request:
+    return Request("ask", "model:fast", "Which flight?", str)
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +106,18 @@ async def test_a_file_that_is_not_there_or_is_none_says_so_when_the_engine_start
     (tmp_path / "answers.jsonl").write_text('{"hash":"a","asked":1,"answer":2}\n{"hash":\n')
     with pytest.raises(DeclarationError, match="line 2"):
         await Desk("http://127.0.0.1:9/v1", tmp_path / "answers.jsonl", "refuse").counted()
+
+
+async def test_words_are_heard_as_they_come_and_played_at_once(tmp_path: Path) -> None:
+    of = Recorded(str(tmp_path / "answers.jsonl"), "openai:gpt-5-mini", "ask")
+    heard: list[str] = []
+    async with ModelServer() as server:
+        server.answers("Flight F2 leaves at noon.")
+        declared = Model("fast", of.of, base_url=server.url, api_key_env="CANARY_KEY", recorded=of)
+        asked = RecordedModel(declared, RemoteModel(declared))
+        await asked.streamed(request(), heard.append)
+        await asked.close()
+    assert len(heard) == 5
+    played = RecordedModel(declared)
+    await played.streamed(request(), heard.append)
+    assert heard[5:] == ["Flight F2 leaves at noon."]

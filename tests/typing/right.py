@@ -17,12 +17,14 @@ from extrovert import (
     Lines,
     Outcome,
     Parquet,
+    Permits,
     Record,
     Refuse,
     Stream,
     Thinking,
     Tick,
     Turn,
+    Untrusted,
     before,
     between,
     heard_within,
@@ -323,3 +325,32 @@ async def sends(left: Seats) -> None:
 @app.agent(wakes_on=app.outcomes(refund))
 async def hear_of(turn: Turn, outcome: Outcome) -> None:
     assert_type(outcome.state, str)
+
+
+class Mail(Record):
+    mail_id: str
+    text: Untrusted[str]
+    files: Untrusted[list[str]]
+
+
+mails = app.table("mails", Mail, key=Mail.mail_id)
+
+
+@app.effect
+async def reply(address: str, text: str) -> None: ...
+
+
+@app.agent(
+    wakes_on=mails,
+    model="openai:gpt-5-mini",
+    when_tainted=Permits(
+        effects=[reply],
+        writes=[seats, mails],
+        approve=[reply, moves],
+        trusted={reply: {"address": Booking.customer_id}},
+    ),
+)
+async def answer(turn: Turn, mail: Mail) -> None:
+    assert_type(Mail("M1", "text", ["a file"]).text, str)
+    assert_type(mail.files, list[str])
+    assert_type(turn.tainted, tuple[str, ...])

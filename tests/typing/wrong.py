@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_type
 
-from extrovert import App, Csv, Lines, Record, Shape, Turn, between, heard_within, when
+from extrovert import App, Csv, Lines, Permits, Record, Shape, Turn, Untrusted, between, heard_within, when
 from extrovert.engine.loop import Engine
 
 app = App("airline")
@@ -189,3 +189,12 @@ app.pattern(
 )
 unbounded: Shape[Rebooking] = when(Rebooking)  # error: reportAssignmentType
 when(Rebooking).then(Waiting).times(2)  # error: reportAttributeAccessIssue
+
+
+class Mail(Record):
+    text: Untrusted[str]
+
+
+Mail(5)  # error: reportArgumentType
+Permits(effects=[flights])  # error: reportArgumentType
+Permits(writes=[told])  # error: reportArgumentType

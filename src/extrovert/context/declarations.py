@@ -230,7 +230,10 @@ class Declarations:
             check_keys(f"View `{name}`", root, keys)
             makes = None if key is None else made_by(function, key, shard_by=shard_by, replicated=root.replicated)
             over_view = isinstance(source, View)
-            view = View[Any, Any](name, source.name, function, over_view=over_view, keys=keys, makes=makes)
+            kind = root.key_type
+            view = View[Any, Any](
+                name, source.name, function, key_type=kind, over_view=over_view, keys=keys, makes=makes
+            )
             add(self._views, "view", name, view)
             return view if makes is None else add(self._tables, "table", name, makes)
 

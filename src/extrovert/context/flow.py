@@ -39,6 +39,11 @@ class Flow(Generic[T]):
         """The text of its steps: another definition may give other events."""
         return "\n".join(f"{stream}: {[written(step) for step in steps]}" for stream, steps in self.branches)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether it makes nothing: its events are those of its parents, as they came."""
+        return all(isinstance(step, _Keep | _Only) for _, steps in self.branches for step in steps)
+
     def of(self, stream: str, event: Any) -> Iterator[Any]:
         """What follows from an event of a parent stream. Raises what a step raises."""
         for parent, steps in self.branches:

@@ -24,8 +24,9 @@ R = TypeVar("R", bound=Record)
 class Index(Generic[V, R]):
     """An equality index as declared: `index[value]` gives the rows in order of their keys. Made by `Table.index`."""
 
-    def __init__(self, table: str, fields: tuple[str, ...], key: str) -> None:
+    def __init__(self, table: str, fields: tuple[str, ...], key: str, record: type[R]) -> None:
         self.table = table
+        self.record = record
         self.fields = fields
         self.name = f"{table}.{'+'.join(fields)}"
         self.value_of: Callable[[Any], Any] = attrgetter(*fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -12,12 +12,15 @@ from extrovert.context.expiry import ExpiryState
 from extrovert.context.forks import forked
 from extrovert.context.freshness import Freshness
 from extrovert.context.index import IndexState
+from extrovert.context.moments import Moments
 from extrovert.context.operator import DeclaredOperator, Operator
 from extrovert.context.origins import Origins
 from extrovert.context.own_folds import fold_many
 from extrovert.context.range_index import RangeIndexState
 from extrovert.context.reads import Readable, Watcher
+from extrovert.context.stream import Stream
 from extrovert.context.table import SMALL, Table, TableState
+from extrovert.context.tainting import Tainting
 from extrovert.context.timeline import Deleted
 from extrovert.context.view import MAX_ROUNDS, Node, View, ViewState
 from extrovert.core.time import earliest
@@ -41,7 +44,8 @@ class LiveContext:
 
     `offset` is that of the change being applied. What changed since the last `take_changes` is collected by value:
     a view that went there and back has not changed. `begins` has the offset from which on an operator follows time,
-    where that was added to an app with a log. Watchers that are not views (running turns) gather in `touched`.
+    where that was added to an app with a log. `moments` knows when offsets were. Watchers that are not views (running
+    turns) gather in `touched`.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class LiveContext:
         self.strict_shards = strict_shards
         self.offset = 0
         self.expiry = ExpiryState()
+        self.moments = Moments()
         self.copies: Copies | None = None
         self.stale_nodes: dict[Node, None] = {}
         self.touched: dict[Watcher, None] = {}
@@ -87,6 +92,12 @@ class LiveContext:
                 self.followers.setdefault(stream, []).append(state)
         self.freshness = Freshness(self)
         self.origins = Origins(self, operators)
+        self.tainting = Tainting(self, operators)
+
+    def declare(self, streams: Collection[Stream[Any]]) -> None:
+        """Whatever may come of an app's streams is known: whose sources are silent, and which text is from outside."""
+        self.freshness.declare(streams)
+        self.tainting.declare(streams)
 
     def readables(self) -> Iterable[Readable]:
         """Everything that can be read and has a name in the ledger."""

@@ -28,8 +28,9 @@ MANY = 10_000
 class RangeIndex(Generic[V, R]):
     """An ordered index as declared, by one or more fields and then by key. Made by `Table.range_index`."""
 
-    def __init__(self, table: str, fields: tuple[str, ...], key: str) -> None:
+    def __init__(self, table: str, fields: tuple[str, ...], key: str, record: type[R]) -> None:
         self.table = table
+        self.record = record
         self.fields = fields
         self.name = f"{table}.{'<'.join(fields)}"
         self.entry_of: Callable[[Any], tuple[Any, ...]] = attrgetter(*fields, key)

@@ -162,7 +162,7 @@ class Table(Keyed[K, R]):
         names = self._names(fields)
         for name in names:
             check_indexable(self.name, self.record, name, ordered=False)
-        index: Index[Any, R] = Index(self.name, names, self.key)
+        index: Index[Any, R] = Index(self.name, names, self.key, self.record)
         self.indexes.append(index)
         return index
 
@@ -182,7 +182,7 @@ class Table(Keyed[K, R]):
         names = self._names(fields)
         for name in names:
             check_indexable(self.name, self.record, name, ordered=True)
-        index: RangeIndex[Any, R] = RangeIndex(self.name, names, self.key)
+        index: RangeIndex[Any, R] = RangeIndex(self.name, names, self.key, self.record)
         self.indexes.append(index)
         return index
 

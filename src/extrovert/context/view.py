@@ -34,8 +34,8 @@ MOST_WRITTEN = 1_000
 class View(Keyed[K, V]):
     """A view as declared: `view[key]` is its value for the row at `key`. Made by `App.view`.
 
-    `over` is the name of a table or, with `over_view`, of a view; with `keys` only keys between two are looked at.
-    `makes` is the table that holds the rows that it makes, if it makes several.
+    `over` is the name of a table or, with `over_view`, of a view, whose keys are of the `key_type`; with `keys` only
+    keys between two are looked at. `makes` is the table that holds the rows that it makes, if it makes several.
     """
 
     def __init__(
@@ -44,11 +44,13 @@ class View(Keyed[K, V]):
         over: str,
         function: Callable[[Any], Any],
         *,
+        key_type: Any,
         over_view: bool = False,
         keys: Between | None = None,
         makes: Made[Any, Any] | None = None,
     ) -> None:
         self.name = name
+        self.key_type = key_type
         self.over = over
         self.function = function
         self.over_view = over_view

@@ -4,12 +4,13 @@ are kept once."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from extrovert.core.record import Record
 
-__all__ = ["AskSent", "Told", "is_prompt", "shortened", "whole"]
+__all__ = ["AskSent", "Lines", "Told", "is_prompt", "shortened", "text_of", "whole"]
 
 LEAST = 200
 """What is not longer by so many bytes than what would stand for it stays whole."""
@@ -19,6 +20,21 @@ POINTER = 70
 """About how many bytes it takes to say what an ask is like."""
 
 
+class Lines(Record, array_like=True):
+    """Where the lines `first` to `last` of a prompt come from, counted from 1: the row, event or value at the key `at`
+    of the table, stream or view `of`, and its version; "" where they were computed.
+
+    It was found `through` an index, a search, or a field of a view's value, or is the turn's own write.
+    """
+
+    first: int
+    last: int
+    of: str = ""
+    at: Any = None
+    version: int = 0
+    through: str = ""
+
+
 class AskSent(Record, omit_defaults=True):
     """An ask as sent: `hash` is the fingerprint of its request, `occurrence` counts equal requests in one turn.
 
@@ -26,6 +42,9 @@ class AskSent(Record, omit_defaults=True):
     of the turn, the one with this hash: as JSON text it begins with the first `begins` characters of that one's and
     ends with its last `ends`, and `request` is the text between. `whole` gives it back. With tools the request is a
     list of `steps`: what is asked, then what was said and what came of the calls, each time.
+
+    Of a prompt that is put together of facts, `lines` says where its lines come from (in the first step), and `facts`
+    what a policy that answers in the model's place is given.
     """
 
     hash: str
@@ -38,6 +57,8 @@ class AskSent(Record, omit_defaults=True):
     begins: int = 0
     ends: int = 0
     steps: int = 0
+    lines: list[Lines] = []
+    facts: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Told(Record, omit_defaults=True, tag="told", tag_field="kind"):
@@ -55,6 +76,13 @@ class Told(Record, omit_defaults=True, tag="told", tag_field="kind"):
 def is_prompt(sent: AskSent) -> bool:
     """Whether an ask may be told by another, or another by it: one of a model, if it is long."""
     return sent.kind == "ask" and not sent.model.startswith("policy:") and len(bytes(sent.request)) > LEAST
+
+
+def text_of(request: msgspec.Raw, steps: int) -> str:
+    """The text of a prompt, of its whole request and how many steps that has; "" where the log has it no more."""
+    if steps and request != msgspec.Raw(b"null"):
+        request = msgspec.json.decode(request, type=list[msgspec.Raw])[0]
+    return msgspec.json.decode(request, type=str | None) or ""
 
 
 def whole(asks: Sequence[AskSent], known: Iterable[AskSent]) -> list[AskSent]:

@@ -31,10 +31,12 @@ class DeclarationError(ExtrovertError):
 
 
 class MissingExtra(ExtrovertError):
-    """An optional part is not installed; the message names the command that installs it."""
+    """An optional part is not installed; the message names the command that installs it: that of the extra, unless
+    another `command` is given."""
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} is not installed. Install it with: pip install "extrovert[{extra}]"')
+    def __init__(self, what: str, extra: str, command: str = "") -> None:
+        command = command or f'pip install "extrovert[{extra}]"'
+        super().__init__(f"{what} is not installed. Install it with: {command}")
         self.extra = extra
 
 

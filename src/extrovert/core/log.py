@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from extrovert.core.admitted import Admitted, Unanswered
-from extrovert.core.asked import AskSent, Told
+from extrovert.core.asked import AskSent, Lines, Told
 from extrovert.core.corrected import Invalidated, RowCorrected
 from extrovert.core.heard import Heard
 from extrovert.core.record import Record
@@ -36,6 +36,7 @@ __all__ = [
     "Heard",
     "Intent",
     "Invalidated",
+    "Lines",
     "Passed",
     "Position",
     "ReadNote",
@@ -247,6 +248,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     `age_us` is the age of the context: now minus the time that the sources were last heard or the copy was made.
     `heard` has that for each stream with a source on which its reads hang (null: never heard); those in `silent` were
     older than its agent allows, and its fallback answered.
+    `tainted` names the text from outside that it had read, by what was read and the field.
     One that is a `shadow` changed nothing: it says what would have been, and takes no offsets for what it emits.
     """
 
@@ -272,6 +274,7 @@ class Decided(_Part, tag="decided", tag_field="kind"):
     heard: dict[str, int | None] = {}
     silent: list[str] = []
     shadow: bool = False
+    tainted: list[str] = []
 
     @property
     def outcome(self) -> str:

@@ -13,6 +13,7 @@ from extrovert.engine.calls import Answerer
 from extrovert.engine.declared import Declared
 from extrovert.models.answering import answering
 from extrovert.models.predicting import LearnerModel
+from extrovert.models.weights import weigh
 from extrovert.turns.declare import Agent, Model
 
 __all__ = ["Candidate", "candidate", "named"]
@@ -74,14 +75,15 @@ def candidate(
     elif model:
         name = f"model {model}"
         known = declared.models.get(f"model:{model}") or declared.models.get(model)
-        if known is None and (":" not in model or model.startswith(("policy:", "model:"))):
+        if known is None and ((":" not in model and model != "local") or model.startswith(("policy:", "model:"))):
             raise DeclarationError(
                 f"App `{declared.name}` has no model `{model}`. {_known(answerers, 'model:')} "
                 f'Any other is named with its provider, such as "openai:gpt-5-mini".'
             )
         if known is None:
             known = Model(model, model)
-            answerers[model] = answering(known)
+            weigh({model: known}, ())
+            answerers[model] = answering(known, {})
         found.model = f"model:{model}" if f"model:{model}" in answerers else model
         found.prompted, found.parameters = known.prompted, known.parameters
     if prompt is not None:

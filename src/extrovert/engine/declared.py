@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,13 +21,15 @@ from extrovert.engine.codes import code_of
 from extrovert.turns.declare import Agent, Effect, Model
 from extrovert.turns.fold import Fold
 from extrovert.turns.guards import Guard
+from extrovert.turns.lookups import Lookup
 
 __all__ = ["Declared"]
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of an app. `answerers` makes what answers asks, by model name, for a seed; `outcomes` names the
-    stream of the outcomes of an effect, where there is one. Decisions are watched for corrections for `horizon_us`."""
+    stream of the outcomes of an effect, where there is one. Decisions are watched for corrections for `horizon_us`.
+    `published` is what other programs may look up, by the name of the tool, and `closed` what ends with the engine."""
 
     name: str
     streams: Sequence[Stream[Any]]
@@ -45,6 +47,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
     models: Mapping[str, Model] = {}
+    published: Mapping[str, Lookup] = {}
+    closed: Sequence[Callable[[], Awaitable[None]]] = ()
 
     def fold(self) -> Fold:
         """An empty fold of this app's log."""

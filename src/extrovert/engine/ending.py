@@ -24,6 +24,9 @@ Apply = Callable[[int], list[tuple[int, str]]]
 SILENT = frozenset({"gone", "dropped", "stale"})
 """Outcomes that call for nobody: they are in the ledger, and no dead letter tells of them."""
 
+MOST_NAMED = 20
+"""So many texts from outside a decision names at most."""
+
 
 def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[str], started: int) -> None:
     """Logs the decision of an attempt that is done, over the context that it has just seen."""
@@ -51,6 +54,7 @@ def commit(shard: Shard, turn: Running, attempt: Attempt, why: str, stale: list[
         heard=shard.ages(shard.fold.context.origins.of_reads(scope.taken), shard.now_us),
         silent=list(seen.silent),
         shadow=turn.agent.shadow,
+        tainted=list(seen.tainted[:MOST_NAMED]),
     )
     cancel_calls(shard, turn)
     log_emitting(

@@ -172,10 +172,8 @@ class Engine:
         self._lull.wake()
 
     async def close(self, *, keep_snapshot: bool = True) -> None:
-        """Ends cleanly: calls are cancelled, effects that have begun are awaited, everything is made durable.
-
-        What the log calls performing is performed, so that a clean stop leaves no outcome unknown.
-        """
+        """Ends cleanly: calls are cancelled, what the log calls performing is performed, so that a clean stop leaves no
+        outcome unknown, and everything is made durable."""
         await self.inflow.close()
         await self.calls.close()
         await self.embedding.close()
@@ -188,6 +186,8 @@ class Engine:
             await self._perform_ready()
             self._take_outcomes()
             self.writing.flush()
+        for close in self.declared.closed:
+            await close()
         await self.snapshots.close()
         if keep_snapshot and self.writing.failure is None and self.shard.fold.end > max(1, self.snapshots.at):
             self.keep_snapshot()

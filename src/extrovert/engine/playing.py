@@ -52,6 +52,7 @@ class Playing:
         self._thought_us = 0
         self._clock_us = was.started_us
         self._aged = Aged(recorded, self.agent)
+        self._value: Any = None
 
     def play(self) -> Side:
         """What the candidate makes of the wake; "missed" where answers are missing."""
@@ -61,6 +62,7 @@ class Playing:
             return self._side("failed", f"{type(error).__name__}: {error}")
         if value is None and self.agent.declines_none:
             return self._side("gone")
+        self._value = value
         while True:
             attempt = Attempt(self.agent, value, self._scope, self._new_turn)
             attempt.run()
@@ -100,6 +102,7 @@ class Playing:
             clock_us=self.recorded.at_us,
             positions=self._positions,
             silent=self._aged.silent,
+            value=self._value,
             old=self._old(),
         )
 

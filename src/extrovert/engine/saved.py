@@ -10,6 +10,7 @@ import msgspec
 from extrovert.context import keeping, nodes
 from extrovert.context.freshness import Heard
 from extrovert.context.made import Made
+from extrovert.context.moments import SavedMoments
 from extrovert.context.seen import SeenIds
 from extrovert.context.selectors import Selectors
 from extrovert.context.table import TableState
@@ -86,6 +87,7 @@ class Snapshot(msgspec.Struct):
     heard: dict[str, Heard] = {}
     watched: list[Watched] = []
     told: list[str] = []
+    moments: SavedMoments = ((), ())
 
 
 def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
@@ -127,6 +129,7 @@ def state_of(declared: Declared, fold: Fold) -> Callable[[], bytes]:
         heard=context.freshness.save(),
         watched=[] if fold.corrections is None else fold.corrections.save(),
         told=sorted(fold.told),
+        moments=context.moments.save(),
     )
     return lambda: encode(shot)
 
@@ -174,6 +177,7 @@ def restore(fold: Fold, shot: Snapshot, rows: keeping.Rows, views: Mapping[str, 
     context.offset = shot.end - 1
     context.expiry.now_us = shot.now_us
     context.freshness.load(shot.heard)
+    context.moments.load(shot.moments, shot.end)
     for name, table in context.tables.items():
         if name in shot.tables:
             _restore_table(table, rows, shot.newest.get(name))

@@ -17,7 +17,7 @@ from extrovert.turns.asking import sent
 from extrovert.turns.request import Question
 from extrovert.turns.running import Running
 
-__all__ = ["tell"]
+__all__ = ["clean", "tell"]
 
 
 def tell(shard: Shard, turn: Running, questions: Iterable[Question]) -> list[AskSent]:
@@ -27,7 +27,7 @@ def tell(shard: Shard, turn: Running, questions: Iterable[Question]) -> list[Ask
         asks.append(sent(question))
         told = question.request.told
         if told is not None and told.told not in shard.fold.told:
-            _log(shard, _clean(told))
+            _log(shard, clean(told))
     return shortened(asks, turn.prompts) if [one for one in asks if is_prompt(one)] else asks
 
 
@@ -35,7 +35,7 @@ def _log(shard: Shard, told: Told) -> None:
     shard.log(told, lambda _offset: shard.fold.told.add(told.told))
 
 
-def _clean(told: Told) -> Told:
+def clean(told: Told) -> Told:
     """The entry without what the environment has that nobody is to see."""
     parameters = _clean_texts(msgspec.json.decode(told.parameters))
     return told.but(instructions=without_keys(told.instructions), parameters=msgspec.Raw(canonical(parameters)))

@@ -146,7 +146,7 @@ class Turning:
             self._park(turn, attempt)
             for question in questions:
                 sent, sent_us = turn.calls[question.place]
-                self._call(turn, question.about(sent.request), sent_us)
+                self._call(turn, question.about(sent), sent_us)
             if any(newer(token, turn.trail[-1]) for token in turn.reads.values()):
                 self.stale[turn] = None
             return

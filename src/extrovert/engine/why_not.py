@@ -17,7 +17,7 @@ from extrovert.turns.spending import Hold
 from extrovert.turns.waits import ApprovalAsked, Awaited, Sleep
 from extrovert.turns.wakes import WakeBook
 
-__all__ = ["Because", "why_not"]
+__all__ = ["Because", "key_of", "why_not"]
 
 
 class Because(Record, tag="because"):
@@ -37,7 +37,7 @@ def why_not(
     """Why the agent has no turn about the key that is written as `text`. With `acting`, the engine runs turns; `hold`
     is what holds up the first of the agent's asks."""
     book = fold.books[agent.name]
-    key = _key(fold, agent, book, text)
+    key = key_of(fold, agent, book, text)
     turn = next((one for one in fold.running.values() if one.agent is agent and one.key == key), None)
     rest = [] if acting else ["The app does not run; it goes on when it does: extrovert run"]
     if turn is not None:
@@ -47,7 +47,7 @@ def why_not(
     return Because(agent.name, key, "idle", [_idle(fold, agent, book, key)])
 
 
-def _key(fold: Fold, agent: Agent[Any], book: WakeBook, text: str) -> Any:
+def key_of(fold: Fold, agent: Agent[Any], book: WakeBook, text: str) -> Any:
     """A key as the agent has it: text, or a whole number."""
     known = next((key for key in (*book.running, *book.due, *book.events, *book.seen) if str(key) == text), None)
     if known is not None or agent.source == "stream":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from extrovert.models.local import LocalModel
+from extrovert.models.local_process import LocalProcess
 from extrovert.models.playing import RecordedModel
 from extrovert.models.remote import RemoteModel
 from extrovert.turns.declare import Model
@@ -9,8 +13,12 @@ from extrovert.turns.declare import Model
 __all__ = ["answering"]
 
 
-def answering(model: Model) -> RemoteModel | RecordedModel:
-    """What answers for this model. Raises `MissingExtra` where it cannot."""
+def answering(model: Model, processes: dict[Path, LocalProcess]) -> RemoteModel | LocalModel | RecordedModel:
+    """What answers for this model; `processes` are those of the engine. Raises `MissingExtra` where it cannot."""
     if model.recorded is None:
-        return RemoteModel(model)
-    return RecordedModel(model, RemoteModel(model) if model.recorded.on_miss == "ask" else None)
+        return _live(model, processes)
+    return RecordedModel(model, _live(model, processes) if model.recorded.on_miss == "ask" else None)
+
+
+def _live(model: Model, processes: dict[Path, LocalProcess]) -> RemoteModel | LocalModel:
+    return LocalModel(model, processes) if model.local else RemoteModel(model)

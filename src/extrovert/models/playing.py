@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,17 @@ class RecordedModel:
         self._known = _read(self._path, must_exist=live is None)
 
     async def __call__(self, request: Request) -> Reply:
+        found = self._known.get(request.hash) or await self._miss(request, self._live)
+        return Reply(found.answer, found.usage)
+
+    async def streamed(self, request: Request, heard: Callable[[str], None]) -> Reply:
+        """The answer, where `heard` is told its text: a recorded one at once."""
         found = self._known.get(request.hash)
         if found is None:
-            found = await self._miss(request)
+            live = None if self._live is None else partial(self._live.streamed, heard=heard)
+            found = await self._miss(request, live)
+        else:
+            heard(msgspec.json.decode(found.answer, type=str))
         return Reply(found.answer, found.usage)
 
     async def close(self) -> None:
@@ -55,15 +65,15 @@ class RecordedModel:
         if self._live is not None:
             await self._live.close()
 
-    async def _miss(self, request: Request) -> Recording:
-        if self._live is None:
+    async def _miss(self, request: Request, live: Callable[[Request], Awaitable[Reply]] | None) -> Recording:
+        if live is None:
             asked = request.asked_json.decode()[:SHOWN]
             raise PermanentError(
                 f"Model `{self.declared.name}` has no recorded answer in {self._path} to {asked} (question "
                 f'{request.hash}). Record it once with Recorded(…, on_miss="ask").',
                 free=True,
             )
-        reply: Reply = await self._live(request)
+        reply = await live(request)
         found = self._known.setdefault(
             request.hash, Recording(request.hash, Raw(request.asked_json), reply.answer, reply.usage)
         )

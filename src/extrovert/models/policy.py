@@ -28,11 +28,12 @@ class PolicyModel:
 
     def answer(self, request: Request) -> msgspec.Raw:
         """The policy's answer. Raises `PermanentError` where it was asked about something else than it judges."""
-        facts = self.policy.facts
-        if facts is not None and not isinstance(request.about, facts):
+        facts, about = self.policy.facts, request.facts
+        if facts is not None and not isinstance(about, facts):
+            hint = "" if request.prompt is None else " Give it facts beside the prompt's text: Prompt(…, facts=…)."
             raise PermanentError(
                 f"Policy `{self.policy.name}` judges {facts.__name__}, but was asked about a "
-                f"{type(request.about).__name__}."
+                f"{type(about).__name__}.{hint}"
             )
-        arguments = (request.about, request.refusals) if self.policy.sees_refusals else (request.about,)
+        arguments = (about, request.refusals) if self.policy.sees_refusals else (about,)
         return msgspec.Raw(canonical(self.policy.function(*arguments)))

@@ -40,7 +40,7 @@ class LearnerModel:
         state, where = self._state, f"Learner `{self.learner.name}`"
         assert state is not None
         try:
-            said = _said(state.model, request.output, self.learner.asked_about(request.about))
+            said = _said(state.model, request.output, self.learner.asked_about(request.facts))
         except Exception as error:
             raise PermanentError(
                 f"{where}, having learnt from {state.learnt:,} events, could not say what it was asked: "

@@ -19,6 +19,7 @@ from extrovert.models.keys import without_keys
 from extrovert.models.messages import answer_of, messages, parameters
 from extrovert.turns.declare import Model
 from extrovert.turns.request import Reply, Request
+from extrovert.turns.told import HIDDEN
 
 __all__ = ["RemoteModel"]
 
@@ -34,6 +35,8 @@ HINTS = {
     403: "The API key may not use this model.",
     404: "Check the model's name and base_url=.",
 }
+TOO_LONG = "The prompt is longer than the model takes: ask about less."
+"""What a 400 means that speaks of the context."""
 
 
 class RemoteModel:
@@ -41,13 +44,14 @@ class RemoteModel:
 
     Raises `TransientError` for what may pass (429, 5xx, time-outs, lost connections), `PermanentError` for what will
     not. The error is `free` where the provider cannot have charged for it: it was not reached, or it refused. No
-    message has the API key, nor a body that a provider echoes it in.
+    message has the API key, nor a body that a provider echoes it in. With a `key`, that is the one.
     """
 
-    def __init__(self, declared: Model) -> None:
+    def __init__(self, declared: Model, *, key: str = "") -> None:
         if find_spec("pydantic_ai") is None:
             raise MissingExtra("The package `pydantic-ai-slim`, for asking models,", "models")
         self.declared = declared
+        self._key = key
         self._client: Any = None
         self._model: Any = None
         self._output_mode = ""
@@ -139,7 +143,7 @@ class RemoteModel:
         from pydantic_ai.providers import infer_provider_class
 
         provider: Callable[..., Any] = infer_provider_class(name)
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"api_key": self._key} if self._key else {}
         if self.declared.api_key_env is not None:
             key = os.environ.get(self.declared.api_key_env)
             if not key:
@@ -203,7 +207,7 @@ class RemoteModel:
             if status in (408, 409, 425, 429) or status >= 500:
                 wait_s = getattr(error, "retry_after", None)
                 return TransientError(f"{of} answered {status}{detail}", retry_after_s=wait_s, free=status in REFUSED)
-            hint = HINTS.get(status, HINTS[400])
+            hint = TOO_LONG if status == 400 and "context" in detail else HINTS.get(status, HINTS[400])
             return PermanentError(f"{of} answered {status}{detail}. {hint}", free=status in REFUSED)
         if isinstance(error, said.UserError):
             return PermanentError(f"{of} cannot be asked: {self._clean(str(error))}", free=True)
@@ -215,6 +219,7 @@ class RemoteModel:
 
     def _clean(self, text: str) -> str:
         """Text without any key that a provider may have been given."""
+        text = text.replace(self._key, HIDDEN) if self._key else text
         return without_keys(text, self.declared.api_key_env)
 
 
@@ -240,6 +245,8 @@ def _reached(declared: Model) -> str:
     """The name under which Pydantic AI knows the model: at another address it is asked for chat completions, which all
     that speak OpenAI's protocol have."""
     kind, _, rest = declared.of.partition(":")
+    if declared.local:
+        return "openai-chat:local"
     return f"openai-chat:{rest}" if kind == "openai" and declared.base_url is not None else declared.of
 
 

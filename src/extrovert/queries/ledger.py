@@ -41,6 +41,7 @@ from extrovert.queries.ledger_rows import (
     LedgerEmit,
     LedgerHeard,
     LedgerLetter,
+    LedgerLine,
     LedgerRead,
     LedgerTold,
     LedgerWrite,
@@ -52,6 +53,7 @@ from extrovert.queries.ledger_rows import (
     ended,
     failed,
     letter_of,
+    lines_of,
     moved,
     told_of,
 )
@@ -76,6 +78,7 @@ _RECORDS: dict[str, type[Record]] = {
     "ledger_effects": LedgerEffect,
     "ledger_emits": LedgerEmit,
     "ledger_heard": LedgerHeard,
+    "ledger_lines": LedgerLine,
     "ledger_reads": LedgerRead,
     "ledger_told": LedgerTold,
     "ledger_writes": LedgerWrite,
@@ -172,6 +175,7 @@ class _Told:
         asks = whole(body.asks, self.prompts.get(body.turn, ()))
         for sent in asks:
             under_way[sent.hash, sent.occurrence] = ask_of(body.turn, sent, at)
+            yield from lines_of(body.turn, sent)
         if prompts := [sent for sent in asks if is_prompt(sent)]:
             self.prompts.setdefault(body.turn, []).extend(prompts)
 

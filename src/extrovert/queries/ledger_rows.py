@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from extrovert.core.asked import text_of
 from extrovert.core.log import (
     Answered,
     AskSent,
@@ -31,6 +32,7 @@ __all__ = [
     "LedgerEmit",
     "LedgerHeard",
     "LedgerLetter",
+    "LedgerLine",
     "LedgerRead",
     "LedgerTold",
     "LedgerWrite",
@@ -42,6 +44,7 @@ __all__ = [
     "ended",
     "failed",
     "letter_of",
+    "lines_of",
     "moved",
     "told_of",
 ]
@@ -49,7 +52,7 @@ __all__ = [
 
 class LedgerDecision(Record):
     """A turn that ended. `outcome` is decided, shadow, gone, stale, dropped, contended, cycle or failed;
-    `due_at` is when its wake was."""
+    `due_at` is when its wake was; `tainted` names the text from outside that a decision had read."""
 
     decision: str
     agent: str
@@ -69,6 +72,7 @@ class LedgerDecision(Record):
     emits: int
     effects: int
     undoes: list[str]
+    tainted: list[str]
     offset: int
 
 
@@ -157,6 +161,23 @@ class LedgerAsk(Record):
     fallback_why: str = ""
 
 
+class LedgerLine(Record):
+    """Lines of a prompt, from `line` to `last`, and where they come from: the row, event or value at the key `at` of
+    the table, stream or view `of`, and its `version`; "" where they were computed. `through` names an index, a search,
+    a field of a view's value, or says that the row was the turn's own write."""
+
+    decision: str
+    hash: str
+    occurrence: int
+    line: int
+    last: int
+    text: str
+    of: str
+    at: str
+    version: int
+    through: str
+
+
 class LedgerTold(Record):
     """What models are told beside what they are asked: the agent's instructions, the model's parameters (null: none),
     the schema of the wanted answer, and the tools that they were offered (null: none)."""
@@ -223,6 +244,7 @@ def decided(body: Decided, entry: Entry) -> Iterator[Record]:
         len(body.emits),
         len(body.effects),
         body.undoes,
+        body.tainted,
         entry.offset,
     )
     for read in body.reads:
@@ -252,6 +274,7 @@ def ended(body: Ended, entry: Entry) -> Record:
         0,
         None,
         *(0, 0, 0, 0),
+        [],
         [],
         entry.offset,
     )
@@ -293,6 +316,17 @@ def ask_of(turn: str, sent: AskSent, at: datetime) -> LedgerAsk:
         *(None, None, "", 0, 0, None),
         told=sent.told,
     )
+
+
+def lines_of(turn: str, sent: AskSent) -> Iterator[Record]:
+    """The lines of a prompt that come from facts; their text is empty where the log does not have it any more."""
+    text = text_of(sent.request, sent.steps).split("\n") if sent.lines else []
+    for one in sent.lines:
+        said = "\n".join(text[one.first - 1 : one.last])
+        at = "" if one.at is None else _text(one.at)
+        yield LedgerLine(
+            turn, sent.hash, sent.occurrence, one.first, one.last, said, one.of, at, one.version, one.through
+        )
 
 
 def told_of(body: Told, at: datetime) -> Record:

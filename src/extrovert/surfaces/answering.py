@@ -17,6 +17,7 @@ from extrovert.core.time import from_us
 from extrovert.engine.approving import decide, pending_approvals
 from extrovert.engine.candidates import named
 from extrovert.engine.loop import Engine
+from extrovert.engine.prompting import would_ask
 from extrovert.engine.settling import settle
 from extrovert.engine.why_not import why_not
 from extrovert.queries.relations import held, relations
@@ -24,6 +25,9 @@ from extrovert.stores.sqlite import SqliteStore
 from extrovert.surfaces.apps import log_of
 from extrovert.surfaces.gauging import gauge
 from extrovert.surfaces.heard import freshness_of
+from extrovert.surfaces.latest import latest_events
+from extrovert.surfaces.mcp.looking_up import compared, looked_up, published
+from extrovert.surfaces.mcp.wire import Compare, ListPublished, LookUp
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -50,6 +54,7 @@ from extrovert.surfaces.protocol import (
     Seen,
     Settle,
     SettledAs,
+    ShowPrompt,
     TableInfo,
     Tables,
     Take,
@@ -87,6 +92,9 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
             engine.shard.advance(engine.clock.now_us())
             settle(engine, key, said, by=by, because=because, outcome=outcome)
             return [SettledAs()]
+        case ShowPrompt(agent, key):
+            declared = named(engine.declared, agent)
+            return [would_ask(engine.shard, declared, key, lambda of: latest_events(engine, data, declared, of))]
         case Decide(name, said):
             engine.shard.advance(engine.clock.now_us())
             return [Approvals([decide(engine, name, said)])]
@@ -134,6 +142,12 @@ def _told(engine: Engine, request: Request) -> Reply:
             return why_not(engine.shard.fold, declared, key, now_us, acting=acting, hold=hold)
         case ListApprovals():
             return Approvals(pending_approvals(engine.shard.fold))
+        case ListPublished():
+            return published(engine)
+        case LookUp():
+            return looked_up(engine, request)
+        case Compare():
+            return compared(engine, request)
         case _:
             raise DeclarationError(f"An engine is not asked for {type(request).__name__}.")
 

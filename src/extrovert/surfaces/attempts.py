@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from extrovert.core.log import Admitted, Answered
+from extrovert.core.log import Admitted, Answered, AskSent, Lines, is_null
 from extrovert.core.record import Record
 
-__all__ = ["Asked", "Attempt", "admit", "answer", "cancel"]
+__all__ = ["Asked", "Attempt", "admit", "answer", "asked", "cancel"]
 
 
 class Asked(Record):
@@ -17,7 +17,8 @@ class Asked(Record):
 
     `kind` is ask, call, or that of a wait: sleep, next or approval. Where it has limits, it waited `waited_ms` for
     `waited_for`, and `fallback` answered in the place of its `model`, because of `fallback_why`. `told` names what the
-    model was told beside it. With tools `about` is a list of `steps`, see `AskSent`.
+    model was told beside it. With tools `about` is a list of `steps`, see `AskSent`. `lines` says where the lines of a
+    prompt come from, and `facts` what a policy that answers in the model's place is given.
     """
 
     hash: str
@@ -35,6 +36,8 @@ class Asked(Record):
     fallback_why: str = ""
     told: str = ""
     steps: int = 0
+    lines: list[Lines] = []
+    facts: msgspec.Raw | None = None
 
 
 class Attempt(Record):
@@ -57,11 +60,27 @@ class Attempt(Record):
     silent: list[str] = []
 
 
+def asked(sent: AskSent, at: datetime) -> Asked:
+    """An ask as it was sent, whole."""
+    facts = None if is_null(sent.facts) else sent.facts
+    return Asked(
+        sent.hash,
+        sent.model,
+        sent.request,
+        at,
+        sent.kind,
+        told=sent.told,
+        steps=sent.steps,
+        lines=sent.lines,
+        facts=facts,
+    )
+
+
 def cancel(attempts: list[Attempt], hashes: list[str]) -> None:
     """Nobody waits any more for what these hashes asked."""
     for number, attempt in enumerate(attempts):
-        asked = [ask.but(cancelled=True) if ask.answer is None and ask.hash in hashes else ask for ask in attempt.asked]
-        attempts[number] = attempt.but(asked=asked)
+        asks = [ask.but(cancelled=True) if ask.answer is None and ask.hash in hashes else ask for ask in attempt.asked]
+        attempts[number] = attempt.but(asked=asks)
 
 
 def admit(attempts: list[Attempt], admitted: Admitted, at: datetime) -> None:
@@ -93,5 +112,5 @@ def _open(attempts: list[Attempt], of: str) -> list[tuple[int, int, Asked]]:
 
 
 def _change(attempts: list[Attempt], number: int, place: int, ask: Asked) -> None:
-    asked = attempts[number].asked
-    attempts[number] = attempts[number].but(asked=[*asked[:place], ask, *asked[place + 1 :]])
+    asks = attempts[number].asked
+    attempts[number] = attempts[number].but(asked=[*asks[:place], ask, *asks[place + 1 :]])

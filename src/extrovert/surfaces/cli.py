@@ -21,6 +21,8 @@ from extrovert.surfaces.inspecting import inspect as inspect_engine
 from extrovert.surfaces.ledger import decisions, explain
 from extrovert.surfaces.letters import dead_letters
 from extrovert.surfaces.looking import tables
+from extrovert.surfaces.mcp.commands import mcp, mcp_tools
+from extrovert.surfaces.prompting import prompt
 from extrovert.surfaces.running import run
 from extrovert.surfaces.sending import send
 from extrovert.surfaces.shadowing import shadow
@@ -119,6 +121,7 @@ for name, function in {
     "decisions": decisions,
     "explain": explain,
     "why-not": why_not,
+    "prompt": prompt,
     "backtest": backtest,
     "shadow": shadow,
     "approvals": approvals,
@@ -129,6 +132,8 @@ for name, function in {
     "settle": settle,
     "freshness": freshness,
     "inspect": inspect_engine,
+    "mcp": mcp,
+    "mcp-tools": mcp_tools,
 }.items():
     app.command(name, help=_help(function))(function)
 

@@ -120,6 +120,7 @@ def explain(
             show_default=False,
         ),
     ],
+    lines: Annotated[bool, typer.Option("--lines", help="Show prompts whole, and where each line comes from.")] = False,
     app: AppOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -129,7 +130,8 @@ def explain(
     What woke it; what it read, at which version, and how old that was when it committed; each attempt, why it was run
     again, what it asked and what was answered; what models were told beside that (instructions, parameters, the schema
     of the answer); what was written and emitted; what came of its effects; and what of its reads has been corrected
-    since. Long texts are cut in the middle; --json has them whole.
+    since. Long texts are cut in the middle; --json has them whole. With --lines each line of a prompt is shown with the
+    row, event or view's value that it comes from.
 
     With --json, one object: id, agent, key, outcome, cause, offset, at, took_ms, woken_by, due_at, wake, after, events,
     attempts, attempts_made, context_age_ms, reads, writes, emits, effects, guards, undoes, invalidated
@@ -138,6 +140,7 @@ def explain(
     Examples:
       extrovert explain rebook:B-390412-17@8812
       extrovert explain rebook:B-390412-17
+      extrovert explain rebook:B-390412-17 --lines
       extrovert explain rebook:B-390412-17 --json | jq '.reads[] | select(.age_ms > 60000)'
     """
     from extrovert.surfaces.printing import console, json_lines
@@ -150,4 +153,4 @@ def explain(
         return
     from extrovert.surfaces.telling import tell_to
 
-    tell_to(console(), story)
+    tell_to(console(), story, lines=lines)

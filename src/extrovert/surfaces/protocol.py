@@ -14,9 +14,11 @@ import msgspec
 
 from extrovert.core.record import Record
 from extrovert.engine.approving import PendingApproval
+from extrovert.engine.prompting import WouldAsk
 from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
+from extrovert.surfaces.mcp.wire import Compare, Compared, ListPublished, LookedUp, LookUp, Published
 from extrovert.turns.waits import Approval
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Seen",
     "Settle",
     "SettledAs",
+    "ShowPrompt",
     "StreamFreshness",
     "TableInfo",
     "Tables",
@@ -132,6 +135,13 @@ class Decide(Record, tag="decide"):
 
 class WhyNot(Record, tag="why_not"):
     """Why has an agent no turn about a key? `key` is text, also where the keys are numbers."""
+
+    agent: str
+    key: str
+
+
+class ShowPrompt(Record, tag="prompt"):
+    """What would an agent ask about a key now? `key` is text, also where the keys are numbers."""
 
     agent: str
     key: str
@@ -347,6 +357,10 @@ Request = (
     | ListFreshness
     | Settle
     | WhyNot
+    | ListPublished
+    | LookUp
+    | Compare
+    | ShowPrompt
 )
 Reply = (
     Welcome
@@ -364,6 +378,10 @@ Reply = (
     | Freshness
     | SettledAs
     | Because
+    | Published
+    | LookedUp
+    | Compared
+    | WouldAsk
     | Refused
 )
 

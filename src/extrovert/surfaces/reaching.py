@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from extrovert.surfaces.apps import Place
 from extrovert.surfaces.control import SOCKET, short_name
 from extrovert.surfaces.protocol import VERSION, Hello, Page, Refused, Reply, Request, Rows, Welcome, reply_of
 
-__all__ = ["EngineGone", "Hosted", "Reach", "Running", "one", "reached"]
+__all__ = ["EngineGone", "Hosted", "Reach", "Running", "if_running", "one", "reached"]
 
 PATIENCE_S = 5.0
 PAUSE_S = 0.05
@@ -116,6 +116,18 @@ def reached(place: Place) -> Generator[Reach]:
     """A way to the engine of `place`. Raises `ExtrovertError` where another process has the directory, but no ear."""
     with ExitStack() as held:
         yield _reach(place, held)
+
+
+@contextmanager
+def if_running(place: Place) -> Generator[Reach | None]:
+    """A way to the engine that runs on `place`; None where none does."""
+    found = _running(place.data)
+    if found is None:
+        yield None
+        return
+    with closing(found):
+        _check(place, found.welcome)
+        yield found
 
 
 def _reach(place: Place, held: ExitStack) -> Reach:

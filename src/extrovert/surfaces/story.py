@@ -38,7 +38,7 @@ from extrovert.core.log import (
 from extrovert.core.record import Record
 from extrovert.core.time import from_us
 from extrovert.stores.sqlite import SqliteStore
-from extrovert.surfaces.attempts import Asked, Attempt, admit, answer, cancel
+from extrovert.surfaces.attempts import Attempt, admit, answer, asked, cancel
 from extrovert.surfaces.correcting import Corrected, corrected
 from extrovert.turns.guards import written
 from extrovert.turns.outbox import UNDO
@@ -110,7 +110,7 @@ class Story(Record):
     names: `wake`, or None where that cannot be told. `took_ms` is from then to the end,
     `context_age_ms` how long ago the sources were last heard, and `heard_ms` that of each stream on which its reads
     hang (None: never). Those in `silent` were older than its agent allows, and its fallback answered. `told` is what
-    its models were told beside what they were asked.
+    its models were told beside what they were asked, `tainted` the text from outside that it had read.
     """
 
     id: str
@@ -140,6 +140,7 @@ class Story(Record):
     silent: list[str] = []
     invalidated: list[Corrected] = []
     told: list[Told] = []
+    tainted: list[str] = []
 
 
 def find(store: SqliteStore, name: str) -> Entry:
@@ -215,6 +216,7 @@ class _Teller:
             undoes=body.undoes,
             heard_ms={stream: None if us is None else us / 1000 for stream, us in body.heard.items()},
             silent=body.silent,
+            tainted=body.tainted,
             invalidated=corrected(self.store, body.turn, self.ended.offset, self._by),
         )
 
@@ -293,9 +295,6 @@ class _Teller:
         if isinstance(body, Attempted):
             asks = whole(body.asks, self._asks)
             self._asks += asks
-            asked = [
-                Asked(one.hash, one.model, one.request, at, one.kind, told=one.told, steps=one.steps) for one in asks
-            ]
             cancel(attempts, body.cancelled)
             attempts.append(
                 Attempt(
@@ -303,7 +302,7 @@ class _Teller:
                     at,
                     body.why,
                     changed=body.changed,
-                    asked=asked,
+                    asked=[asked(one, at) for one in asks],
                     joined=body.joined,
                     refused=body.refused,
                     saved=body.saved,

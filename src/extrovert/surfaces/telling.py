@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rich.text import Text
 
-from extrovert.core.ids import canonical
+from extrovert.core.asked import text_of
 from extrovert.core.log import is_null
 from extrovert.surfaces.attempts import Asked, Attempt
+from extrovert.surfaces.lines import line_by_line
 from extrovert.surfaces.printing import columns, moment, plain, short, span
 from extrovert.surfaces.story import Act, Change, Read, Story
 from extrovert.turns.exchange import Exchange, Result, calls_of
@@ -54,8 +55,8 @@ STYLES = {
 }
 
 
-def tell_to(out: Console, story: Story) -> None:
-    """Prints the story. All times are in UTC."""
+def tell_to(out: Console, story: Story, *, lines: bool = False) -> None:
+    """Prints the story; with `lines` its prompts whole, and where each line comes from. All times are in UTC."""
     out.print(Text(plain(story.id), style="bold"), soft_wrap=True)
     ended = Text(OUTCOMES.get(story.outcome, story.outcome), style=STYLES.get(story.outcome, "bold"))
     number = story.attempts_made
@@ -88,11 +89,13 @@ def tell_to(out: Console, story: Story) -> None:
     if story.outcome in ("decided", "shadow"):
         out.print("       committed" if story.outcome == "decided" else "       kept", soft_wrap=True)
     _told(out, story)
+    if lines:
+        _lines(out, story)
     _outcome(out, story)
 
 
 def _heard(out: Console, story: Story) -> None:
-    """How old what it read was, by stream."""
+    """How old what it read was, by stream, and what of it may have instructed it."""
     told = [
         f"{plain(stream)}, never heard" if ms is None else f"{plain(stream)}, heard {span(ms * 1000)} before"
         for stream, ms in story.heard_ms.items()
@@ -102,6 +105,9 @@ def _heard(out: Console, story: Story) -> None:
     if story.silent:
         silent = ", ".join(map(plain, story.silent))
         out.print(f"{silent}: older than its agent allows; its fallback answered.", soft_wrap=True)
+    if story.tainted:
+        tainted = ", ".join(map(plain, story.tainted))
+        out.print(f"It had read text from outside, which may hold instructions: {tainted}.", soft_wrap=True)
 
 
 def _conditions(out: Console, story: Story) -> None:
@@ -234,6 +240,15 @@ def _told(out: Console, story: Story) -> None:
             out.print(f"  tools         {plain(', '.join(names))}", soft_wrap=True)
 
 
+def _lines(out: Console, story: Story) -> None:
+    """The prompts, line by line."""
+    for attempt in story.attempts:
+        for ask in attempt.asked:
+            if ask.lines:
+                _head(out, f"Asked {plain(ask.model)} at {moment(ask.sent_at)}, line by line")
+                out.print(line_by_line(text_of(ask.about, ask.steps), ask.lines))
+
+
 def _ask(out: Console, ask: Asked) -> None:
     out.print(f"       {_asked(ask)}", soft_wrap=True)
     if ask.waited_for:
@@ -291,7 +306,7 @@ def _answered(ask: Asked, answer: msgspec.Raw, after: str) -> str:
     if ask.kind in WAITS and is_null(answer):
         return f"the moment came{after}" if ask.kind == "sleep" else f"none came in time{after}"
     if ask.steps and (calls := calls_of(answer)) is not None:
-        called = "; ".join(f"{plain(one.tool)} {short(canonical(one.arguments), 200)}" for one in calls.calls)
+        called = "; ".join(f"{plain(one.tool)} {short(one.arguments, 200)}" for one in calls.calls)
         return f"called tools{after}: {called}"
     return f"answered{after}: {short(answer, 400)}"
 

@@ -86,7 +86,8 @@ class World:
     """Runs `app` in virtual time on a store in memory. Effects are recorded, not performed.
 
     Live context can be read directly in the test while the world is open. Use it as `with World(app) as world:`
-    (`async with`, where models are really asked, so that their connections are closed), or ask for the fixture `world`, which takes the `app` of the test's module.
+    (`async with`, where models are really asked, so that their connections are closed), or ask for the fixture `world`,
+    which takes the `app` of the test's module.
     """
 
     def __init__(self, app: App, *, seed: int = 0) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from extrovert.core.errors import TurnError
+from extrovert.core.ids import canonical
 from extrovert.core.log import AskSent, Emit
 from extrovert.turns.request import Question, Request
 from extrovert.turns.waits import Awaited
@@ -43,10 +44,13 @@ class Asking:
 
     def __await__(self) -> Generator[tuple[Question, ...], None, Any]:
         question = self.turn.memo.question(self.request)
+        self.turn.asks()
         yield (question,)
         while not self.turn.memo.knows(question):
             yield (question,)
-        return question.request.decode(self.turn.memo.take(question).value)
+        answer = question.request.decode(self.turn.memo.take(question).value)
+        self.turn.answered(question, answer)
+        return answer
 
 
 class Gathering:
@@ -102,7 +106,12 @@ def sent(question: Question) -> AskSent:
     request, (digest, occurrence) = question.request, question.place
     told = request.told
     name = "" if told is None else told.told
-    return AskSent(digest, occurrence, request.model, Raw(request.asked_json), request.kind, name, steps=request.steps)
+    asked, prompt = Raw(request.asked_json), request.prompt
+    found = AskSent(digest, occurrence, request.model, asked, request.kind, name, steps=request.steps)
+    if prompt is None:
+        return found
+    found = found if request.exchange else found.but(lines=prompt.lines)
+    return found if prompt.facts is None else found.but(facts=Raw(canonical(prompt.facts)))
 
 
 def emitted(question: Question) -> Emit | None:

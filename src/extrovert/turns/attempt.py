@@ -50,6 +50,7 @@ class Attempt:
         self.scope = self._new_scope()
         self.turn = self._new_turn(self.scope, self._refusals)
         self._coroutine: Coroutine[Any, Any, None] = self.agent.begin(self.turn, self.value)
+        self._approved = False
 
     def run(self) -> None:
         """Runs until it waits, fails or is done; what it does not need any more is closed."""
@@ -99,6 +100,8 @@ class Attempt:
                 try:
                     handed_out = self._coroutine.send(None)
                 except StopIteration:
+                    if self._asks_approval():
+                        continue
                     self.turn.staged.check_guards()
                     raise
                 asked = questions_of(handed_out)
@@ -109,6 +112,16 @@ class Attempt:
                     return
         finally:
             swap(outer)
+
+    def _asks_approval(self) -> bool:
+        """At its end: whether it first asks a person if what it has staged may be done. Raises `Refuse` where it may
+        not."""
+        wanted = None if self._approved else self.turn.to_approve()
+        if wanted is None:
+            return False
+        self._approved = True
+        self._coroutine = self.turn.approved(wanted)
+        return True
 
     def _take_back(self, refusal: Refuse | msgspec.ValidationError) -> bool:
         """An answer was refused: begins again with the refusal told, or gives up. True to begin again."""
@@ -130,9 +143,10 @@ class Attempt:
             return False
         question, answer = turn.memo.latest_ask
         self._refusals[question.base] = (*self._refusals.get(question.base, ()), Refusal(answer.value, reason))
-        led_here = self.scope.taken
+        led_here, tainted = self.scope.taken, turn.tainted
         self._begin()
-        self.scope.taken.update(led_here)  # the refusal hangs on them, so they are among what the turn read
+        self.scope.led = led_here  # the refusal hangs on them, so they are among what the turn read
+        self.turn.led(tainted)
         return True
 
     def _not_ours(self, awaited: Any) -> str:

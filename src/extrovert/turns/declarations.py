@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from extrovert.context.declarations import Declarations
+from extrovert.context.index import Index
 from extrovert.context.learner import Learner
+from extrovert.context.range_index import RangeIndex
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.context.view import View
@@ -20,6 +22,7 @@ from extrovert.turns.effects import effect_of
 from extrovert.turns.guards import Guard
 from extrovert.turns.invalidated import INVALIDATIONS, DecisionInvalidated, checked_horizon, invalidations
 from extrovert.turns.limits import Breaker, Limits, check_model
+from extrovert.turns.lookups import LOOKED, Looked, Lookup, lookup_of
 from extrovert.turns.options import AnyModel, asked_as, check_options, of_what, when_stale
 from extrovert.turns.outcome import Outcome
 from extrovert.turns.recordings import Recorded
@@ -49,6 +52,7 @@ class TurnDeclarations(Declarations):
         self._effects: dict[str, Effect[Any]] = {}
         self._guards: dict[str, Guard[Any]] = {}
         self._outcomes: dict[str, str] = {}
+        self._published: dict[str, Lookup] = {}
         self._horizon_us: int | None = None
 
     @overload
@@ -94,6 +98,9 @@ class TurnDeclarations(Declarations):
         policy or model given there answers in the place of its own.
 
         A `shadow` wakes, asks and decides, but what it decides is only kept: it writes, emits and performs nothing.
+
+        A turn that has read text from outside, a field that is declared `Untrusted`, may do what `when_tainted` permits
+        and nothing else; without it, if it asks a model, only write to such fields. See `docs/untrusted.md`.
         """
         kinds: dict[type, str] = {View: "view", Table: "table", Stream: "stream"}
         source = next((word for kind, word in kinds.items() if isinstance(wakes_on, kind)), None)
@@ -237,7 +244,8 @@ class TurnDeclarations(Declarations):
         fallback: Model | Policy[Any] | None = None,
         breaker: Breaker | None = None,
     ) -> Model:
-        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini".
+        """Declares a model that agents name: `of` is a name that Pydantic AI knows, such as "openai:gpt-5-mini", or
+        "local" or "local:FILE.gguf" for one that runs on this machine.
 
         `base_url` is the address of any service that speaks the provider's protocol, `api_key_env` the environment
         variable that holds its key (else the provider's own). `settings` are Pydantic AI's (temperature and so on),
@@ -267,6 +275,29 @@ class TurnDeclarations(Declarations):
         check_model(declared)
         return add(self._models, "model", name, declared)
 
+    def publish(self, *of: Looked) -> None:
+        """Lets other programs look up these tables, indexes, range indexes, views, windows and searches, over MCP.
+
+        What is not published they cannot read; they can never write.
+        """
+        for one in of:
+            if not isinstance(one, LOOKED):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DeclarationError(
+                    f"App `{self.name}` can publish tables, indexes, range indexes, views, windows and searches, not "
+                    f"{one!r}."
+                )
+            lookup = lookup_of(one)
+            if not self._has(one):
+                raise DeclarationError(f"App `{self.name}` publishes `{one.name}`, which another app has declared.")
+            add(self._published, "published tool", lookup.name, lookup)
+
+    def _has(self, of: Looked) -> bool:
+        """Whether this app has declared it."""
+        if isinstance(of, Index | RangeIndex):
+            table = self._tables.get(of.table)
+            return table is not None and of in table.indexes
+        return any(known.get(of.name) is of for known in (self._tables, self._views, self._operators))
+
     def _known_models(self) -> dict[str, Model]:
         """All models that agents name, by the name under which they are asked."""
         models = {f"model:{name}": model for name, model in self._models.items()}
@@ -277,6 +308,8 @@ class TurnDeclarations(Declarations):
         named += [(f"Model `{model.name}` has the fallback", asked_as(fallback)) for model, fallback in fallbacks]
         for who, name in named:
             kind, _, rest = name.partition(":")
+            if name == "local":
+                rest = name
             if not name or name in models or (kind == "policy" and rest in self._policies):
                 continue
             if kind == "learner" and isinstance(self._operators.get(rest), Learner) and who.startswith("Agent"):

@@ -17,6 +17,7 @@ from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
 from extrovert.turns.limits import Breaker, Limits
+from extrovert.turns.permits import Permits
 from extrovert.turns.recordings import Recorded
 
 __all__ = [
@@ -62,6 +63,7 @@ class AgentOptions(TypedDict, total=False):
     fresh_within: timedelta
     stale: WhenStale
     shadow: bool
+    when_tainted: Permits
 
 
 class Price(Record):
@@ -76,6 +78,13 @@ class Price(Record):
         return _nano_usd(self, input_tokens, output_tokens)
 
 
+FREE = Price(input="0", output="0")
+LOCAL_TOKENS = 512
+"""How long an answer of a model on this machine may be, where nobody says otherwise."""
+LOCAL_SETTINGS: dict[str, Any] = {"temperature": 0}
+"""It takes the likeliest word then, so that the same question is answered alike."""
+
+
 @lru_cache(1_000)
 def _nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
     tokens = input_tokens * Decimal(price.input) + output_tokens * Decimal(price.output)
@@ -85,9 +94,10 @@ def _nano_usd(price: Price, input_tokens: int, output_tokens: int) -> int:
 class Model:
     """A model under a name of the app's own. Made by `App.model`.
 
-    `of` is what answers: a name that Pydantic AI knows, or a policy as `policy:NAME`; or it names the `instance` of a
-    Pydantic AI model that does. With `recorded` its answers are played. `fallback` is the model or policy
-    that answers in its place where it may not be asked.
+    `of` is what answers: a name that Pydantic AI knows, a policy as `policy:NAME`, or a model that runs on this machine
+    as `local` or `local:FILE`, of which the engine knows the `weights` when it starts; or it names the `instance` of a
+    Pydantic AI model that does. With `recorded` its answers are played. `fallback` is the model or policy that answers
+    in its place where it may not be asked.
     """
 
     def __init__(
@@ -113,18 +123,24 @@ class Model:
         self.recorded = recorded
         self.base_url = base_url
         self.api_key_env = api_key_env
-        self.settings = dict(settings or {})
-        self.max_tokens = max_tokens
+        self.settings = {**(LOCAL_SETTINGS if self.local else {}), **(settings or {})}
+        self.max_tokens = LOCAL_TOKENS if self.local and max_tokens is None else max_tokens
         self.timeout_s = timeout.total_seconds()
-        self.price = price
+        self.price = FREE if self.local and price is None else price
         self.limits = limits
         self.fallback = fallback
         self.breaker = breaker
+        self.weights = ""
 
     @property
     def remote(self) -> bool:
         """Whether what answers is a model, and no policy."""
         return not self.of.startswith("policy:")
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine, from a file of weights."""
+        return self.of == "local" or self.of.startswith("local:")
 
     @property
     def prompted(self) -> bool:
@@ -134,7 +150,8 @@ class Model:
     @property
     def parameters(self) -> str:
         """Everything of it that an answer depends on."""
-        return canonical([self.of, self.base_url, self.settings, self.max_tokens]).decode()
+        of = f"local:{self.weights}" if self.weights else self.of
+        return canonical([of, self.base_url, self.settings, self.max_tokens]).decode()
 
 
 class Thinking(Record):
@@ -257,7 +274,8 @@ class Agent(Generic[T]):
 
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
-    where the function takes that too. What a `shadow` decides is kept, and not done.
+    where the function takes that too. What a `shadow` decides is kept, and not done. `when_tainted` is what it may do
+    after text from outside.
     """
 
     def __init__(
@@ -290,12 +308,10 @@ class Agent(Generic[T]):
         stale: Stale = "wait",
         stale_fallback: Asks | None = None,
         old: msgspec.json.Decoder[Any] | None = None,
+        when_tainted: Permits | None = None,
     ) -> None:
-        self.name = name
-        self.function = function
-        self.old = old
-        self.source = source
-        self.on = on
+        self.name, self.function, self.old = name, function, old
+        self.source, self.on = source, on
         self.declines_none = declines_none
         self.model = model
         self.when = when
@@ -319,6 +335,7 @@ class Agent(Generic[T]):
         self.fresh_us = None if fresh_within is None else span_us(fresh_within)
         self.stale: Stale = stale
         self.stale_fallback = stale_fallback or Asks("")
+        self.when_tainted = when_tainted
 
     def old_value(self, raw: bytes | None) -> Any:
         """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""

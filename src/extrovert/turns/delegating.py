@@ -8,7 +8,7 @@ crash, or where the turn is run again, the agent goes on from what it had been t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Raw
 
@@ -23,7 +23,23 @@ if TYPE_CHECKING:
     from extrovert.turns import declare
     from extrovert.turns.turn import Turn
 
-__all__ = ["Asks", "Conversation", "Delegated", "DelegatedTool", "Ends", "Heard", "Runs", "Step", "Uses", "delegate"]
+__all__ = [
+    "RUN",
+    "Asks",
+    "Conversation",
+    "Delegated",
+    "DelegatedTool",
+    "Ends",
+    "Heard",
+    "Runs",
+    "Step",
+    "Uses",
+    "delegate",
+]
+
+
+RUN = "run:"
+"""The names of its steps begin so: what they bring is what a model has said."""
 
 
 class Asks(Record, tag="asks"):
@@ -101,7 +117,7 @@ async def delegate(
     box = Toolbox(tools)
     heard: list[Heard] = []
     messages: list[Raw] = []
-    name = f"run:{getattr(agent, 'name', None) or 'agent'}"
+    name = f"{RUN}{getattr(agent, 'name', None) or 'agent'}"
     while True:
         about = [prompt, box.specs, fingerprint(*(part for name, value in heard for part in (name, bytes(value))))]
         work = Delegated(agent, prompt, deps, box.specs, heard)
@@ -118,6 +134,11 @@ async def delegate(
                 result = await box.use(turn, Calling(tool, arguments))
                 heard.append((waits, Raw(canonical(result))))
             case Runs(waits, tool, arguments):
+                turn.leaves(f"{name}.{tool}", _values(arguments))
                 called = DelegatedTool(work, waits)
                 request = Request("call", f"{name}.{tool}", [arguments, waits], Raw, function=called)
                 heard.append((waits, await Asking(turn, request)))
+
+
+def _values(arguments: Any) -> list[Any]:
+    return list(cast("dict[str, Any]", arguments).values()) if isinstance(arguments, dict) else [arguments]

@@ -80,7 +80,7 @@ class Fold:
     ) -> None:
         self.context = LiveContext(tables, views, operators, strict_shards=strict_shards)
         self.streams = {stream.name: stream for stream in streams}
-        self.context.freshness.declare(self.streams.values())
+        self.context.declare(self.streams.values())
         self.agents = {agent.name: agent for agent in agents}
         self.chain = Chain()
         self.books = {name: WakeBook(agent, self.chain) for name, agent in self.agents.items()}
@@ -129,8 +129,8 @@ class Fold:
 
     def moved(self, end: int, at_us: int) -> None:
         """An entry up to `end` has been applied."""
-        self.end = end
-        self.at_us = at_us
+        self.end, self.at_us = end, at_us
+        self.context.moments.passed(end, at_us)
         self.chain.now = OUTSIDE
         if self.corrections is not None:
             self.corrections.passed(at_us)

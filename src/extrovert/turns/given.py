@@ -36,6 +36,8 @@ def scope_of(fold: Fold, turn: Running, copy: Copy | None = None, *, looks: bool
     """The present context (or a copy of it), as the turn reads it. With `looks`, what woke it is among its reads."""
     context = fold.context
     scope = TurnScope(context, f"agent `{turn.agent.name}`, wake `{turn.wake.on}@{turn.wake.offset}`", copy)
+    if turn.events:
+        scope.woken = (turn.agent.on, turn.key, turn.events)
     if context.strict_shards:
         scope.border = Border(scope.label, home(fold, turn))
     if looks and turn.agent.source == "view":
@@ -70,6 +72,7 @@ def turn_of(
         clock_us=now_us,
         positions=turn.positions,
         silent=silent,
+        value=turn.value,
         old=fold.books[turn.agent.name].old(turn.key),
         known=fold.knows,
     )

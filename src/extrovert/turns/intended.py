@@ -20,6 +20,7 @@ class Intended:
 
     def __init__(self, effect: Effect[...], arguments: Sequence[Any]) -> None:
         self.effect = effect
+        self.arguments = tuple(arguments)
         self.args = canonical(list(arguments))
         self.condition: Condition | None = None
         self.business_key = ""

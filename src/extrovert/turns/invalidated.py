@@ -14,6 +14,7 @@ from extrovert.core.errors import DeclarationError
 from extrovert.core.log import Invalidated
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us
+from extrovert.core.untrusted import Untrusted
 
 __all__ = [
     "INVALIDATIONS",
@@ -32,15 +33,16 @@ INVALIDATIONS = "invalidations"
 class Correction(Record):
     """A row that a decision had read, corrected: of `table` at `key` as of the event time `as_of`, from `old` to `new`.
 
-    Both rows are as JSON has them; None where there was, or is, none. `through` names the reads by which the decision
+    Both rows are as JSON has them, so that their text counts as text from outside; None where there was, or is, none.
+    `through` names the reads by which the decision
     had come to the row: the row itself, an index, a view.
     """
 
     table: str
     key: str | int
     as_of: datetime
-    old: Any
-    new: Any
+    old: Untrusted[Any]
+    new: Untrusted[Any]
     through: list[str]
 
 

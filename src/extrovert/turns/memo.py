@@ -63,9 +63,10 @@ class Memo:
         return answer
 
     def _next_place(self, request: Request) -> Place:
-        """Where the answer is remembered: in a guarded turn that of the question that was asked in this position."""
+        """Where the answer is remembered: in a guarded turn that of the question that was asked in this position, where
+        it need not be the answer to exactly this."""
         position = len(self.asked)
-        if position >= len(self._positions):
+        if request.exact or position >= len(self._positions):
             return self._place(request)
         place = self._positions[position]
         self._occurrences[place[0]] = max(self._occurrences.get(place[0], 0), place[1] + 1)

@@ -10,6 +10,7 @@ from extrovert.context.learner import Learner
 from extrovert.core.errors import DeclarationError
 from extrovert.turns.declare import Asks, Model, OnConflict, Policy
 from extrovert.turns.limits import check_agent
+from extrovert.turns.permits import Permits
 from extrovert.turns.recordings import Recorded
 
 __all__ = ["AnyModel", "asked_as", "check_options", "of_what", "when_stale"]
@@ -57,6 +58,10 @@ def check_options(name: str, options: Mapping[str, Any], model: Model | None) ->
         raise DeclarationError(f"Agent `{name}`: on_conflict= is one of {', '.join(conflicts)}.")
     if options.get("shadow") and options.get("on_conflict") == "hold":
         raise DeclarationError(f"Agent `{name}` is a shadow, for which no person is asked: on_conflict= is not hold.")
+    if not isinstance(options.get("when_tainted"), Permits | None):
+        raise DeclarationError(
+            f"Agent `{name}`: when_tainted= is what it may do then: Permits(effects=[…], writes=[…])."
+        )
     for option in ("rest", "quiet", "max_wait", "deadline", "retry_after", "fresh_within"):
         if option in options and options[option] < timedelta(0):
             raise DeclarationError(f"Agent `{name}`: {option}= must not be negative.")

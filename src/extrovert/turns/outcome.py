@@ -8,6 +8,7 @@ import msgspec
 
 from extrovert.core.log import EffectMoved
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 from extrovert.turns.outbox import ENDS, Pending
 
 __all__ = ["Outcome", "outcome_of"]
@@ -17,7 +18,8 @@ class Outcome(Record):
     """What came of an effect: `state` is settled, failed, withdrawn, or unknown where it waits for a person.
 
     `about` is the key of the agent that intended it in `decision`, `id` its idempotency key, `args` its arguments and
-    `result` what the act returned, both as JSON has them; `error` is what it raised, or why it was withdrawn.
+    `result` what the act returned, both as JSON has them; `error` is what it raised, or why it was withdrawn. Text in
+    these counts as text from outside.
     """
 
     about: str | int
@@ -25,9 +27,9 @@ class Outcome(Record):
     effect: str
     decision: str
     state: str
-    args: list[Any]
-    result: Any = None
-    error: str = ""
+    args: Untrusted[list[Any]]
+    result: Untrusted[Any] = None
+    error: Untrusted[str] = ""
 
 
 def outcome_of(pending: Pending, move: EffectMoved) -> Outcome | None:

@@ -12,6 +12,7 @@ from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import AskSent, Told, Usage
 from extrovert.core.record import Record
 from extrovert.core.typed import typed
+from extrovert.turns.assembling import Assembled
 from extrovert.turns.exchange import Exchange, calls_of
 from extrovert.turns.told import told_of
 
@@ -52,16 +53,20 @@ class Request:
     `about` is what is asked: facts as a record, or a prompt as text; for a wait, a record of `turns.waits`. Two
     requests with the same `hash` are the same question: it covers the kind, the model, the facts, the wanted type, the
     answers refused so far, and for a model its `parameters` and the `instructions`. An answer older than `max_age_us`
-    is asked for again.
+    is asked for again. Where it is to be the answer to `exact`ly this, none to another question will do.
 
     With `tools` (what a model is told of them, as JSON) an answer may call those, and `exchange` has the steps so far.
     `asked_json` is what is asked, as the log keeps it: `about` alone, or with tools a list of that and the steps.
+
+    Where `about` is the text of a `prompt`, that knows where its lines come from. A policy or learner that answers in
+    a model's place is given the prompt's `facts`, if it has any; then these are in the hash too.
     """
 
     __slots__ = (
         "about",
         "about_json",
         "asked_json",
+        "exact",
         "exchange",
         "function",
         "hash",
@@ -71,6 +76,7 @@ class Request:
         "model",
         "output",
         "parameters",
+        "prompt",
         "refusals",
         "tools",
     )
@@ -89,6 +95,8 @@ class Request:
         parameters: str = "",
         tools: str = "",
         exchange: tuple[Exchange, ...] = (),
+        prompt: Assembled | None = None,
+        exact: bool = False,
     ) -> None:
         self.kind = kind
         self.model = model
@@ -102,15 +110,23 @@ class Request:
         self.parameters = parameters
         self.tools = tools
         self.exchange = exchange
+        self.prompt = prompt
+        self.exact = exact
         self.asked_json = canonical([about, *exchange]) if tools else self.about_json
         told = (instructions, parameters) if instructions or parameters or tools else ()
         told = (*told, tools) if tools else told
-        self.hash = fingerprint(kind, model, self.asked_json, _schema(output), *map(canonical, refusals), *told)
+        facts = () if prompt is None or prompt.facts is None else ("facts", canonical(prompt.facts))
+        self.hash = fingerprint(kind, model, self.asked_json, _schema(output), *map(canonical, refusals), *told, *facts)
 
     @property
     def steps(self) -> int:
         """How many parts `asked_json` has; 0 where it is no list."""
         return 1 + len(self.exchange) if self.tools else 0
+
+    @property
+    def facts(self) -> Any:
+        """What a policy or a learner is asked about."""
+        return self.about if self.prompt is None or self.prompt.facts is None else self.prompt.facts
 
     @property
     def told(self) -> Told | None:
@@ -133,14 +149,19 @@ class Request:
             parameters=self.parameters,
             tools=self.tools,
             exchange=self.exchange,
+            prompt=self.prompt,
+            exact=self.exact,
         )
 
-    def about_to(self, sent: msgspec.Raw) -> Request:
-        """The same question about what was `sent` in its place, as the log has it."""
-        if bytes(sent) == self.asked_json:
+    def about_to(self, asked: AskSent) -> Request:
+        """The same question about what was asked in its place, as the log has it."""
+        sent, prompt = asked.request, self.prompt
+        if bytes(sent) == self.asked_json and (prompt is None or canonical(prompt.facts) == bytes(asked.facts)):
             return self
         again = copy(self)
         again.asked_json = bytes(sent)
+        if prompt is not None and prompt.facts is not None:
+            again.prompt = prompt._replace(facts=msgspec.json.decode(asked.facts, type=type(prompt.facts)))
         if self.tools:
             sent, *steps = msgspec.json.decode(sent, type=list[msgspec.Raw])
             again.exchange = tuple(msgspec.json.decode(step, type=Exchange) for step in steps)
@@ -172,7 +193,7 @@ class Question(msgspec.Struct, frozen=True):
         sent, _ = calls.get(self.place, (None, 0))
         return sent is not None and sent.model == self.request.model
 
-    def about(self, sent: msgspec.Raw) -> Question:
+    def about(self, sent: AskSent) -> Question:
         """The question as it was sent."""
         return msgspec.structs.replace(self, request=self.request.about_to(sent))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from extrovert.context.copies import Copy
@@ -18,20 +18,29 @@ class TurnScope(Scope):
     """A turn's reads and buffered writes. `writes` maps a table to key to row (None: deleted).
 
     What the turn wrote itself it reads back, and that is no read of the context. Views show the context without the
-    turn's writes.
+    turn's writes. `woken` has the stream, the key and the (offset, event) pairs that woke it, where events did. Its
+    `own` reads are in the order in which they were first made; those before them have `led` to a refusal of what was
+    answered.
     """
 
-    __slots__ = ("copy", "taken", "writes")
+    __slots__ = ("copy", "led", "own", "woken", "writes")
 
     def __init__(self, context: LiveContext, label: str, copy: Copy | None = None) -> None:
-        self.taken: ReadSet = {}
-        super().__init__(context, label, self.taken)
+        self.own: ReadSet = {}
+        self.led: ReadSet = {}
+        super().__init__(context, label, self.own)
         self.copy = copy
         self.writes: dict[str, dict[Any, Any]] = {}
+        self.woken: tuple[str, Any, Sequence[tuple[int, Any]]] = ("", None, ())
+
+    @property
+    def taken(self) -> ReadSet:
+        """All reads on which the turn hangs."""
+        return {**self.led, **self.own} if self.led else self.own
 
     def look(self, of: Readable, selector: Any) -> Any:
         value, token = of.look(selector) if self.copy is None else self.copy.look(of, selector)
-        self.taken[of, selector] = token
+        self.own[of, selector] = token
         if self.border is not None:
             of.visited(self.border, selector, value)
         return value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,9 @@ from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
 from extrovert.turns.scope import TurnScope
 
+if TYPE_CHECKING:
+    from extrovert.turns.permitted import Permitted
+
 __all__ = ["Mark", "Staged"]
 
 
@@ -31,7 +34,8 @@ class Mark(NamedTuple):
 class Staged:
     """The events, effects and conditions of one attempt of `agent`; its rows are in the scope, which reads them back.
 
-    What cannot be done is a `TurnError` where it is staged.
+    What cannot be done is a `TurnError` where it is staged. What may not be, after text from outside was read, is a
+    `Refuse`: `bounds` says so, where there is such text.
     """
 
     def __init__(self, agent: str, scope: TurnScope) -> None:
@@ -39,6 +43,7 @@ class Staged:
         self.intended: list[Intended] = []
         self.conditions: list[Condition] = []
         self.undone: list[str] = []
+        self.bounds: Permitted | None = None
         self._agent = agent
         self._scope = scope
 
@@ -53,11 +58,15 @@ class Staged:
                 timeline.check(row)
         except ValueError as error:
             raise TurnError(f"Agent `{self._agent}` gave table `{table.name}` row `{key}`: {error}.") from error
+        if self.bounds is not None:
+            self.bounds.put(table, key, row)
         self._scope.writes.setdefault(table.name, {})[key] = row
 
     def delete(self, table: Table[Any, Any], key: Any) -> None:
         """A row is deleted."""
         self._may_write(table, key, None)
+        if self.bounds is not None:
+            self.bounds.put(table, key, None)
         self._scope.writes.setdefault(table.name, {})[key] = None
 
     def emit(self, stream: Stream[Any], event: Any, at: Any) -> None:
@@ -67,13 +76,25 @@ class Staged:
             due_us = None if at is None else to_us(at)
         except ValueError as error:
             raise TurnError(f"Agent `{self._agent}` emitted to stream `{stream.name}` with at=: {error}.") from error
+        if self.bounds is not None:
+            self.bounds.emit(stream, event)
         self.emitted.append((stream, event, due_us))
 
     def effect(self, effect: Effect[...], arguments: Sequence[Any]) -> Intended:
         """An effect is intended."""
         intended = Intended(effect, arguments)
+        if self.bounds is not None:
+            self.bounds.effect(intended)
         self.intended.append(intended)
         return intended
+
+    @property
+    def written(self) -> Iterator[tuple[Table[Any, Any], Any, Any]]:
+        """The rows that are written: the table, the key, and the row (None: deleted)."""
+        tables = self._scope.context.tables
+        for name, rows in self._scope.writes.items():
+            for key, row in rows.items():
+                yield tables[name].declared, key, row
 
     def check_emit(self, stream: Stream[Any], event: Any) -> None:
         """Raises `TurnError` where the turn may not send this event to this stream."""

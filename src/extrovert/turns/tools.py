@@ -70,14 +70,19 @@ class _Shape(NamedTuple):
 
 
 def tool_of(given: Any) -> Tool:
-    """A tool of a function or an effect. Raises `DeclarationError` where there can be none."""
+    """A tool of a function, an effect, or what can be looked up. Raises `DeclarationError` where there can be none."""
+    from extrovert.turns.lookups import LOOKED, lookup_of
+
     if isinstance(given, Tool):
         return given
     if isinstance(given, Effect):
         return _of_effect(given)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(given, LOOKED):
+        return lookup_of(given)  # pyright: ignore[reportUnknownArgumentType]
     if not inspect.isfunction(given):
         raise DeclarationError(
-            f"A tool is a function, an effect, a table, index, view, window or search of the app, not {given!r}."
+            f"A tool is a function, an effect, a table, an index, a range index, a view, a window or a search of the "
+            f"app, not {given!r}."
         )
     shape = _shape(given)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, ParamSpec, TypeVar, overload
 
 from msgspec import Raw
@@ -17,21 +18,27 @@ from extrovert.context.range_index import RangeIndex
 from extrovert.context.search import Search
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
-from extrovert.core.errors import TurnError
+from extrovert.core.errors import Refuse, TurnError
 from extrovert.core.ids import canonical, chance
 from extrovert.core.record import Record
 from extrovert.core.time import from_us, span_us, to_us
 from extrovert.core.typed import typed
+from extrovert.core.untrusted import marked
 from extrovert.turns.asking import Asking, Gathering, parts_of
+from extrovert.turns.assembling import asked_of
 from extrovert.turns.declare import Agent, Asks, Effect
-from extrovert.turns.delegating import delegate
+from extrovert.turns.delegating import RUN, delegate
 from extrovert.turns.exchange import Exchange
 from extrovert.turns.guards import Condition
 from extrovert.turns.intended import Intended
+from extrovert.turns.lookups import Looked
 from extrovert.turns.memo import Memo
-from extrovert.turns.request import Answer, Place, Refusal, Request
+from extrovert.turns.permitted import Permitted, ToApprove
+from extrovert.turns.prompt import Prompt
+from extrovert.turns.request import Answer, Place, Question, Refusal, Request
 from extrovert.turns.scope import TurnScope
 from extrovert.turns.staged import Staged
+from extrovert.turns.tainted import Taint
 from extrovert.turns.toolbox import Toolbox
 from extrovert.turns.tools import Tool
 from extrovert.turns.waits import Approval, ApprovalAsked, Awaited, Sleep
@@ -46,7 +53,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 U = TypeVar("U")
-ToolLike = Callable[..., Any] | Effect[...] | Tool
+ToolLike = Callable[..., Any] | Effect[...] | Looked | Tool
 L = TypeVar("L", bound=Keyed[Any, Any] | Search[Any, Any] | Index[Any, Any] | RangeIndex[Any, Any])
 
 
@@ -76,6 +83,7 @@ class Turn:
         clock_us: int = 0,
         positions: Sequence[Place] = (),
         silent: tuple[str, ...] = (),
+        value: Any = None,
         old: Any = None,
         known: Callable[[str], bool] = lambda _decision: True,
     ) -> None:
@@ -96,46 +104,52 @@ class Turn:
         self._seed = seed
         self._draws = 0
         self._known = known
+        self._value = value
+        if scope.context.tainting.any:
+            self.staged.bounds = self._bounded()
+
+    @property
+    def tainted(self) -> tuple[str, ...]:
+        """The text from outside that this turn has read so far, by what was read: `reviews/R1: Review.text`.
+
+        What it may still do is limited then, if a model is asked: see `when_tainted` of `App.agent`.
+        """
+        return () if self.staged.bounds is None else self.staged.bounds.taint.names
 
     # ---- asking
 
     async def ask(
         self,
-        about: Record | str,
+        about: Record | str | Prompt,
         *,
         output: TypeForm[T],
         of: Learner[Any] | None = None,
         tools: Sequence[ToolLike] = (),
         max_steps: int = 10,
     ) -> T:
-        """The answer of the agent's model or policy about `about` (facts as a record, or a prompt), as an `output`; or
-        that `of` a learner.
+        """The answer of the agent's model or policy about `about` (facts as a record, a text, or a `Prompt`), as
+        an `output`; or that `of` a learner.
 
         It is remembered: asked again in the same turn, the same question finds the same answer.
 
         A model may call `tools` before it answers, in at most `max_steps` requests. They run within the turn: what they
         read is tracked, what they write or intend is staged until the turn commits. A tool is a function with types and
-        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, or
-        a `Tool`. `Refuse(reason)` in it is told to the model, and takes back what this call has staged.
+        a docstring (one that waits is an `async def`; a first parameter of the type `Turn` is filled in), an effect, a
+        table, index, view, window or search, which is looked up, or a `Tool`. `Refuse(reason)` in it is told to the
+        model, and takes back what this call has staged.
         """
         by = self._whom(of)
         told = self._agent.instructions if by.prompted else ""
+        question, prompt = asked_of(about, self._scope, prompted=by.prompted)
+        request = partial(
+            Request, "ask", by.model, question, output, instructions=told, parameters=by.parameters, prompt=prompt
+        )
         if not tools:
-            request = Request("ask", by.model, about, output, instructions=told, parameters=by.parameters)
-            return await Asking(self, request)
+            return await Asking(self, request())
         box = Toolbox(tools)
 
         def step(exchange: tuple[Exchange, ...]) -> Request:
-            return Request(
-                "ask",
-                by.model,
-                about,
-                output,
-                instructions=told,
-                parameters=by.parameters,
-                tools=box.specs,
-                exchange=exchange,
-            )
+            return request(tools=box.specs, exchange=exchange)
 
         return await box.answer(self, step, max_steps)
 
@@ -164,6 +178,7 @@ class Turn:
         """
         name = f"{function.__module__}.{function.__qualname__}"
         max_age_us = None if max_age is None else span_us(max_age)
+        self.leaves(name, arguments)
         request = Request("call", name, list(arguments), output, function=function, max_age_us=max_age_us)
         return await Asking(self, request)
 
@@ -191,10 +206,15 @@ class Turn:
         something else, because the world has changed, that is a new question. Where nobody has answered when it is
         `until`, the answer is `otherwise`.
         """
-        asked = ApprovalAsked(Raw(canonical(what)), who, None if until is None else to_us(until), otherwise)
+        return await self._approval(what, who, None if until is None else to_us(until), otherwise)
+
+    async def _approval(
+        self, what: Record | str, who: str, until_us: int | None = None, otherwise: bool = False, *, exact: bool = False
+    ) -> Approval:
+        asked = ApprovalAsked(Raw(canonical(what)), who, until_us, otherwise)
         if self._agent.shadow:
             asked = asked.but(until_us=0, otherwise=True)  # nobody is asked, and it goes on as if that were granted
-        return await Asking(self, Request("approval", "person", asked, Approval))
+        return await Asking(self, Request("approval", "person", asked, Approval, exact=exact))
 
     @overload
     async def next(self, stream: Stream[T], *, key: Any = None) -> T: ...
@@ -220,6 +240,8 @@ class Turn:
         something else in the end. Whoever listens on `to` (another agent) answers by an event.
         """
         self.staged.check_emit(to, event)
+        if self.staged.bounds is not None:
+            self.staged.bounds.send(to, event)
         until_us = None if until is None else to_us(until)
         sent = Raw(canonical(event))
         return await self._next(Awaited(reply.name, key, until_us, to.name, to.key_of(event), sent), reply)
@@ -305,6 +327,8 @@ class Turn:
                 f"back: there is none of this name, or it has intended no effect, or all have settled and have no "
                 f"undo=, or their horizon has passed. A decision's id is its `turn.id`, `agent:key@offset`."
             )
+        if self.staged.bounds is not None:
+            self.staged.bounds.undo()
         self.staged.undone.append(decision)
 
     # ---- used by the engine
@@ -314,3 +338,55 @@ class Turn:
         """Whether an attempt from its start may come out otherwise though nothing that it read has changed: by the age
         of a source or an answer, or by the order in which several answers came."""
         return self.memo.aged or self.gathers or bool(self.fresh_us or self.silent) or self._agent.fresh_us is not None
+
+    def asks(self) -> None:
+        """A question is about to be asked."""
+        if self.staged.bounds is not None:
+            self.staged.bounds.taint.look()
+
+    def answered(self, question: Question, answer: Any) -> None:
+        """A question is answered."""
+        request, bounds = question.request, self.staged.bounds
+        told = request.kind == "approval" or (request.kind == "call" and not request.model.startswith(RUN))
+        if told and bounds is None and marked(request.output):
+            bounds = self.staged.bounds = self._bounded()
+        if bounds is not None and told:
+            bounds.taint.told(f"{request.kind} of {request.model}", answer, request.output)
+        elif bounds is not None and request.kind == "next":
+            bounds.taint.heard(request.model, answer)
+        if bounds is not None:
+            bounds.answered(question)
+
+    def leaves(self, name: str, arguments: Sequence[Any]) -> None:
+        """Something outside is to be called with these arguments. Raises `Refuse` where they may not leave."""
+        if self.staged.bounds is not None:
+            self.staged.bounds.call(name, arguments)
+
+    def led(self, tainted: tuple[str, ...]) -> None:
+        """An earlier try of this attempt was refused, after it had read this text from outside."""
+        if tainted:
+            self.staged.bounds = self.staged.bounds or self._bounded()
+            self.staged.bounds.taint.led(tainted)
+
+    def to_approve(self) -> ToApprove | None:
+        """What of all that is staged waits for a person, at the end of an attempt. Raises `Refuse` for what may not be
+        done."""
+        return None if self.staged.bounds is None else self.staged.bounds.check(self.staged)
+
+    async def approved(self, wanted: ToApprove) -> None:
+        """Waits until a person has approved of exactly this. Raises `Refuse` where they deny it, and what staged code
+        does."""
+        permits = self._agent.when_tainted
+        said = await self._approval(wanted, "" if permits is None else permits.who, exact=True)
+        if not said:
+            raise Refuse(f"denied by {said.by or 'nobody'}{f': {said.note}' if said.note else ''}")
+
+    def _bounded(self) -> Permitted:
+        """What the turn may do, as it is once text from outside can come."""
+        agent, taint = self._agent, Taint(self._scope.context.tainting, self._scope)
+        if agent.source == "stream":
+            for event in self.events:
+                taint.heard(agent.on, event)
+        else:
+            taint.woken(agent.source, agent.on, self.key, self._value, self.old)
+        return Permitted(agent, taint, self._scope, self.id, self.key)

@@ -15,6 +15,7 @@ COMMANDS = [
     "decisions",
     "explain",
     "why-not",
+    "prompt",
     "backtest",
     "shadow",
     "approvals",
@@ -25,6 +26,8 @@ COMMANDS = [
     "settle",
     "freshness",
     "inspect",
+    "mcp",
+    "mcp-tools",
     "demo",
 ]
 

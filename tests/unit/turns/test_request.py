@@ -6,6 +6,9 @@ import msgspec
 import pytest
 
 from extrovert import Record
+from extrovert.core.ids import canonical
+from extrovert.core.log import AskSent
+from extrovert.turns.assembling import Assembled
 from extrovert.turns.request import Refusal, Request
 
 
@@ -48,3 +51,27 @@ def test_an_answer_is_decoded_as_the_wanted_type() -> None:
     assert Request("ask", "m", "?", list[Choice]).decode(msgspec.Raw(b'[{"options":[]}]')) == [Choice([])]
     with pytest.raises(msgspec.ValidationError, match="Expected `int`, got `str`"):
         BASE.decode(msgspec.Raw(b'"seven"'))
+
+
+# ---- of prompts, which have facts for who is no model
+
+
+def prompted(text: str, facts: Choice | None) -> Request:
+    return Request("ask", "openai:m", text, str, prompt=Assembled(text, [], 1, {}, facts))
+
+
+def test_facts_are_what_a_policy_is_asked_about_and_in_the_hash() -> None:
+    plain, one, other = (prompted("Choose.", facts) for facts in (None, Choice(["a"]), Choice(["b"])))
+    assert (plain.facts, one.facts) == ("Choose.", Choice(["a"]))
+    assert len({plain.hash, one.hash, other.hash}) == 3
+    assert plain.hash == Request("ask", "openai:m", "Choose.", str).hash
+
+
+def test_an_ask_in_flight_goes_on_about_the_text_and_the_facts_that_were_sent() -> None:
+    sent = AskSent("h", 0, "openai:m", msgspec.Raw(canonical("Then.")), facts=msgspec.Raw(canonical(Choice(["then"]))))
+    again = prompted("Now.", Choice(["now"])).about_to(sent)
+    assert (again.about, again.facts) == ("Then.", Choice(["then"]))
+    only_facts = prompted("Then.", Choice(["now"])).about_to(sent)
+    assert only_facts.facts == Choice(["then"])
+    same = prompted("Then.", Choice(["then"]))
+    assert same.about_to(sent) is same

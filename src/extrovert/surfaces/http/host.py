@@ -22,10 +22,11 @@ from extrovert.surfaces.http.health import health
 from extrovert.surfaces.http.keys import HOW, TOKEN, Keys
 from extrovert.surfaces.http.settings import Http
 from extrovert.surfaces.http.site import Part, Site, opened
+from extrovert.surfaces.mcp.http import mcp
 
 __all__ = ["PARTS", "listening", "mounted", "place"]
 
-PARTS: Sequence[Part] = (health,)
+PARTS: Sequence[Part] = (health, mcp)
 """All that is there to be reached: each gives its routes."""
 
 CUT_S = 1.0

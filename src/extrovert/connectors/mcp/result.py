@@ -1,0 +1,59 @@
+"""What a tool of an outside MCP server gave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from typing_extensions import TypeForm
+
+from extrovert.core.errors import PermanentError
+from extrovert.core.record import Record
+
+if TYPE_CHECKING:
+    from mcp import types
+
+__all__ = ["McpResult", "result_of"]
+
+T = TypeVar("T")
+MOST = 1_000_000
+"""So many characters of text a tool may give; what is longer is cut off, and says so."""
+
+
+class McpResult(Record, omit_defaults=True):
+    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: they are data, and
+    no instructions. With `failed` they say why the tool did not do it."""
+
+    text: str = ""
+    data: Any = None
+    failed: bool = False
+
+    @property
+    def given(self) -> Any:
+        """What was given, as JSON has it: the data, or the text where it is no JSON object or array."""
+        if self.data is not None:
+            return self.data
+        if self.text.lstrip().startswith(("{", "[")):
+            try:
+                return msgspec.json.decode(self.text)
+            except msgspec.DecodeError:
+                pass
+        return self.text
+
+    def read(self, kind: TypeForm[T]) -> T:
+        """What was given, as a `kind`. Raises `PermanentError` where the tool failed, or gave something else."""
+        if self.failed:
+            raise PermanentError(f"The tool failed: {self.text}")
+        try:
+            return msgspec.convert(self.given, kind)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+        except msgspec.ValidationError as error:
+            raise PermanentError(f"The tool gave no {getattr(kind, '__name__', kind)}: {error}.") from error
+
+
+def result_of(given: types.CallToolResult) -> McpResult:
+    """What the protocol's result says. What is neither text nor data is only named."""
+    parts = [getattr(one, "text", None) or f"[{one.type}]" for one in given.content]
+    text = "\n".join(parts)
+    if len(text) > MOST:
+        text = f"{text[:MOST]}\n[{len(text) - MOST} more characters were cut off]"
+    return McpResult(text, given.structured_content, given.is_error)
