@@ -1,14 +1,13 @@
-"""A shop that never offers what is sold out.
+"""A shop that never offers what is sold out: each customer gets an offer for what they are after in this session.
 
-Customers click, and get an offer for what they are after in this session. Meanwhile pieces are sold and prices change:
-an offer that is no longer true is gone in the same step, and an agent writes another.
+What stock or a new price has made untrue is gone from the page in the same step, and an agent writes another offer.
 """
 
 import os
 from datetime import datetime, timedelta
 
 from examples import shop_data
-from extrovert import App, Record, Refuse, Thinking, Turn, WordLlama
+from extrovert import App, Permits, Record, Refuse, Thinking, Turn, Untrusted, WordLlama
 
 app = App("shop")
 
@@ -24,13 +23,13 @@ class Product(Record):
 
 class Click(Record):
     customer: str
-    words: str  # what was searched for, or the title of what was looked at
+    words: Untrusted[str]  # what was searched for, or the title of what was looked at
     at: datetime
 
 
 class Session(Record):
     customer: str
-    words: tuple[str, ...]  # of the last clicks
+    words: Untrusted[tuple[str, ...]]  # of the last clicks
 
 
 class Choice(Record):
@@ -40,19 +39,20 @@ class Choice(Record):
 
 
 class Wish(Record):
-    words: tuple[str, ...]
-    choices: tuple[Choice, ...]
+    customer: str
+    words: Untrusted[tuple[str, ...]]
+    choices: list[Choice]
 
 
 class Words(Record):
     sku: str
-    text: str
+    text: Untrusted[str]
 
 
 class Offer(Record):
     customer: str
     choice: Choice
-    text: str
+    text: Untrusted[str]
 
 
 def follow(session: Session | None, click: Click) -> Session:
@@ -72,7 +72,7 @@ app.source(shop_data.customers)
 def wishes(session: Session) -> Wish | None:
     """What fits and is there. It does not say how many are left, so a sale disturbs nobody unless it is the last."""
     hits = catalogue.search(" ".join(session.words), limit=3, where=lambda product: product.stock > 0)
-    return Wish(session.words, tuple(Choice(hit.row.sku, hit.row.title, hit.row.euros) for hit in hits))
+    return Wish(session.customer, session.words, [Choice(h.row.sku, h.row.title, h.row.euros) for h in hits])
 
 
 @app.view(over=offers)
@@ -87,7 +87,7 @@ def plain(wish: Wish) -> Words:
     return Words(wish.choices[0].sku, f"The {wish.choices[0].title}, yours for {wish.choices[0].euros:.2f} euros.")
 
 
-@app.agent(wakes_on=wishes, model=os.environ.get("EXTROVERT_MODEL") or plain)
+@app.agent(wakes_on=wishes, model=os.environ.get("EXTROVERT_MODEL") or plain, when_tainted=Permits(writes=[offers]))
 async def sell(turn: Turn, wish: Wish | None) -> None:
     """You write an offer for a customer: the choice that fits best, in one sentence that names its price."""
     if wish is None or not wish.choices:
@@ -96,4 +96,4 @@ async def sell(turn: Turn, wish: Wish | None) -> None:
     choice = {one.sku: one for one in wish.choices}.get(words.sku)
     if choice is None or f"{choice.euros:.2f}" not in words.text:
         raise Refuse("take one of the choices, and name its price")
-    turn.put(offers, Offer(turn.key, choice, words.text))
+    turn.put(offers, Offer(wish.customer, choice, words.text))

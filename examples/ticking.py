@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
+from extrovert import Record
 from extrovert.core.event import Batch
 
 __all__ = ["Ticking"]
@@ -22,11 +24,11 @@ class Ticking:
     at = "at"
     speed: float | None = 1.0
 
-    def __init__(self, stream: str, make: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    def __init__(self, stream: str, make: Callable[[], Iterable[Record | dict[str, Any]]]) -> None:
         self.name = self.stream = stream
         self._make = make
 
     def read(self, position: Any) -> Batch | None:
         if position is not None:
             return None
-        return Batch(1, "\n".join(json.dumps(record) for record in self._make()).encode(), where=self.name)
+        return Batch(1, msgspec.json.Encoder().encode_lines(self._make()), where=self.name)
