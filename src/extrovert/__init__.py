@@ -47,6 +47,8 @@ from extrovert.models.embedding import WordLlama
 from extrovert.queries.result import SqlResult
 from extrovert.surfaces.http.mounting import asgi
 from extrovert.surfaces.http.settings import Http
+from extrovert.turns.chat import Chat
+from extrovert.turns.conversation import Conversations, Folding, Open, Said, Spoken
 from extrovert.turns.declare import Agent, Backoff, Effect, Model, Policy, Price, Thinking
 from extrovert.turns.exchange import Calling, Calls, Result
 from extrovert.turns.guards import Condition, Guard
@@ -57,6 +59,7 @@ from extrovert.turns.outcome import Outcome
 from extrovert.turns.permits import Permits
 from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.recordings import Recorded
+from extrovert.turns.talk import Changed, Talk
 from extrovert.turns.tools import Tool
 from extrovert.turns.turn import Turn
 from extrovert.turns.waits import Approval
@@ -74,7 +77,10 @@ __all__ = [
     "Calling",
     "Calls",
     "Change",
+    "Changed",
+    "Chat",
     "Condition",
+    "Conversations",
     "Correction",
     "CorruptionError",
     "Csv",
@@ -84,6 +90,7 @@ __all__ = [
     "Embedder",
     "ExtrovertError",
     "First",
+    "Folding",
     "Guard",
     "GuardFailed",
     "Hit",
@@ -100,6 +107,7 @@ __all__ = [
     "MissingExtra",
     "MissingRow",
     "Model",
+    "Open",
     "Outcome",
     "Parquet",
     "PermanentError",
@@ -112,15 +120,18 @@ __all__ = [
     "Recorded",
     "Refuse",
     "Result",
+    "Said",
     "Search",
     "Section",
     "Session",
     "Shape",
     "Sliding",
+    "Spoken",
     "SqlResult",
     "Steps",
     "Stream",
     "Table",
+    "Talk",
     "Thinking",
     "Tick",
     "Tool",

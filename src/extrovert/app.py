@@ -15,7 +15,7 @@ from extrovert.core.errors import DeclarationError
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.core.record import Record
 from extrovert.core.time import span_us
-from extrovert.turns.declarations import TurnDeclarations
+from extrovert.turns.chat_declarations import ChatDeclarations
 from extrovert.turns.heard import check_heard
 from extrovert.turns.invalidated import check_reach
 from extrovert.turns.permits import check_permits
@@ -32,7 +32,7 @@ __all__ = ["App"]
 T = TypeVar("T")
 
 
-class App(TurnDeclarations):
+class App(ChatDeclarations):
     """A named set of declarations. It holds no state: an engine runs it on a store.
 
     What is wrong with a declaration is a `DeclarationError`, here or when the app is started, never later. With
@@ -170,6 +170,7 @@ class App(TurnDeclarations):
             retention_us=self.retention_us,
             answerers=answerers,
             models=models,
+            chats=list(self._chats.values()),
             published=dict(self._published),
             closed=[server.close for server in self._mcp_servers.values()],
         )

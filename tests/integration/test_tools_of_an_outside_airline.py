@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from extrovert import App, Calls, DeclarationError, McpServer, Outcome, Record, Stream, Table, Turn
+from extrovert import App, Calls, DeclarationError, McpServer, Outcome, Permits, Record, Stream, Table, Turn
 from extrovert.connectors.mcp.connection import told_by
 from extrovert.connectors.mcp.reaching import Way
 from extrovert.connectors.mcp.tool_file import read, written
@@ -66,7 +66,7 @@ class Desk:
         asked = "openai:gpt-5-mini"
         fast = app.model("fast", asked, base_url=model.url if model else None, api_key_env="CANARY_KEY")
 
-        @app.agent(wakes_on=self.wishes, model=fast, max_tries=1)
+        @app.agent(wakes_on=self.wishes, model=fast, max_tries=1, when_tainted=Permits(effects=[self.cancel]))
         async def assist(turn: Turn, wish: Wish) -> None:
             """You help customers of an airline."""
             tools = [self.details, *self.tau.looks("get_user_details"), self.reservations, self.cancel]

@@ -18,6 +18,7 @@ from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.ports import LiveSource, TimedSource
 from extrovert.engine.calls import Answerer
 from extrovert.engine.codes import code_of
+from extrovert.turns.chat import Chat
 from extrovert.turns.declare import Agent, Effect, Model
 from extrovert.turns.fold import Fold
 from extrovert.turns.guards import Guard
@@ -47,6 +48,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     retention_us: int | None = None
     answerers: Callable[[int], dict[str, Answerer]]
     models: Mapping[str, Model] = {}
+    chats: Sequence[Chat[Any]] = ()
     published: Mapping[str, Lookup] = {}
     closed: Sequence[Callable[[], Awaitable[None]]] = ()
 

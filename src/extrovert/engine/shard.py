@@ -14,6 +14,7 @@ import msgspec
 
 from extrovert.context.copies import Copies
 from extrovert.core.log import Body, Dead, EffectMoved, EffectStep, Entry, Events, Heard, Invalidated, Passed, Retried
+from extrovert.engine.following import Following
 from extrovert.turns.fold import Fold
 from extrovert.turns.request import Place, Request
 
@@ -71,6 +72,7 @@ class Shard:
         self.unwritten: list[Entry] = []
         self.calls: list[Call] = []
         self.cancelled: list[tuple[str, Place]] = []
+        self.following = Following(fold)
         if options.refresh_us is not None:
             fold.context.copies = Copies(fold.context, options.refresh_us)
 
@@ -97,6 +99,7 @@ class Shard:
         invalid = () if self.fold.corrections is None else self.fold.corrections.take()
         self.fold.moved(offset + count, self.now_us)
         self.unwritten.append(Entry(offset, self.now_us, _KINDS[type(body)], count, raw, wall() - started, about))
+        self.following.logged(body)
         if self.fold.spoiled:
             self._bury_spoiled()
         for one in invalid:

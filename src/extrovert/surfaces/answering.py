@@ -28,6 +28,7 @@ from extrovert.surfaces.heard import freshness_of
 from extrovert.surfaces.latest import latest_events
 from extrovert.surfaces.mcp.looking_up import compared, looked_up, published
 from extrovert.surfaces.mcp.wire import Compare, ListPublished, LookUp
+from extrovert.surfaces.overhearing import Say, taken_in
 from extrovert.surfaces.protocol import (
     Approvals,
     Decide,
@@ -98,6 +99,8 @@ def answer(engine: Engine, data: Path, request: Request) -> Iterable[Reply]:
         case Decide(name, said):
             engine.shard.advance(engine.clock.now_us())
             return [Approvals([decide(engine, name, said)])]
+        case Say():
+            return [taken_in(engine, request)]
         case _:
             return _looked(engine, request)
 

@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from extrovert.core.errors import DeclarationError, ExtrovertError, MissingExtra
 from extrovert.surfaces.approving import approvals, approve, deny
 from extrovert.surfaces.backtesting import backtest
+from extrovert.surfaces.chatting import chat
 from extrovert.surfaces.effecting import effects, settle
 from extrovert.surfaces.freshness import freshness
 from extrovert.surfaces.inspecting import inspect as inspect_engine
@@ -116,6 +117,7 @@ app.callback(help=_help(extrovert))(extrovert)
 for name, function in {
     "run": run,
     "send": send,
+    "chat": chat,
     "tables": tables,
     "sql": sql,
     "decisions": decisions,

@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Iterable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from extrovert.core.errors import DeclarationError, ExtrovertError
 from extrovert.engine.loop import Engine
 from extrovert.surfaces.answering import answer
+from extrovert.surfaces.overhearing import Listen, Say, overheard
 from extrovert.surfaces.protocol import (
     VERSION,
     Decide,
@@ -62,11 +63,18 @@ class Control:
         try:
             while line := await reader.readline():
                 self._talks[task] = True
-                for reply in await self._replies(line):
+                replies = await self._replies(line)
+                if isinstance(replies, Listen):
+                    self._talks[task] = False  # nobody waits for the end of it
+                    await self._tell(replies, reader, writer)
+                    return
+                for reply in replies:
                     writer.write(self._encode(reply) + b"\n")
                     await writer.drain()
                     await asyncio.sleep(0)  # the engine has a turn between two pages of rows
                 self._talks[task] = False
+                if self.closing:
+                    return  # it is being waited for, and may have more to ask
         except (ConnectionError, ValueError):
             pass  # the command is gone, or sent a line that is longer than any request
         except asyncio.CancelledError:
@@ -75,7 +83,21 @@ class Control:
             del self._talks[task]
             writer.close()
 
-    async def _replies(self, line: bytes) -> Iterable[Reply]:
+    async def _tell(self, request: Listen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Tells what is heard, as it comes, until the command hangs up."""
+        hangs_up = asyncio.ensure_future(reader.read(1))
+        try:
+            async with aclosing(overheard(self.engine, request, hangs_up)) as replies:
+                async for reply in replies:
+                    writer.write(self._encode(reply) + b"\n")
+                    await writer.drain()
+        except ExtrovertError as error:
+            writer.write(self._encode(_refusal(error)) + b"\n")
+            await writer.drain()
+        finally:
+            hangs_up.cancel()
+
+    async def _replies(self, line: bytes) -> Iterable[Reply] | Listen:
         try:
             request = request_of.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -84,20 +106,20 @@ class Control:
             return [Refused("wait", "The engine is stopping.")]
         if isinstance(request, Hello):
             return [self._welcome]
+        if isinstance(request, Listen):
+            return request
         try:
             replies = answer(self.engine, self.data, request)
             await self.engine.durable()
-        except DeclarationError as error:
-            return [Refused("developer", str(error))]
         except ExtrovertError as error:
-            return [Refused("anyone", str(error))]
+            return [_refusal(error)]
         except Exception as error:
             self._broken(request, error)
             return [Refused("anyone", f"The engine failed: {type(error).__name__}: {error}")]
         return replies
 
     def _broken(self, request: Request, error: Exception) -> None:
-        if isinstance(request, Take | Retry | Decide | Settle):
+        if isinstance(request, Take | Retry | Decide | Settle | Say):
             self.failure, self.closing = error, True
             self.engine.stop()
 
@@ -110,6 +132,10 @@ class Control:
         for task in talks:
             task.cancel()
         await asyncio.gather(*talks, return_exceptions=True)
+
+
+def _refusal(error: ExtrovertError) -> Refused:
+    return Refused("developer" if isinstance(error, DeclarationError) else "anyone", str(error))
 
 
 @asynccontextmanager

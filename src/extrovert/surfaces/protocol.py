@@ -19,6 +19,7 @@ from extrovert.engine.why_not import Because
 from extrovert.queries.relations import Relation
 from extrovert.surfaces.gauges import Gauges
 from extrovert.surfaces.mcp.wire import Compare, Compared, ListPublished, LookedUp, LookUp, Published
+from extrovert.surfaces.overhearing import Listen, Listening, Overheard, SaidAs, Say
 from extrovert.turns.waits import Approval
 
 __all__ = [
@@ -357,6 +358,8 @@ Request = (
     | ListFreshness
     | Settle
     | WhyNot
+    | Say
+    | Listen
     | ListPublished
     | LookUp
     | Compare
@@ -378,6 +381,9 @@ Reply = (
     | Freshness
     | SettledAs
     | Because
+    | SaidAs
+    | Listening
+    | Overheard
     | Published
     | LookedUp
     | Compared

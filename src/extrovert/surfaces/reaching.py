@@ -17,9 +17,10 @@ from extrovert.engine.loop import Engine, Settings
 from extrovert.surfaces.answering import answer
 from extrovert.surfaces.apps import Place
 from extrovert.surfaces.control import SOCKET, short_name
+from extrovert.surfaces.overhearing import Listening, Overheard
 from extrovert.surfaces.protocol import VERSION, Hello, Page, Refused, Reply, Request, Rows, Welcome, reply_of
 
-__all__ = ["EngineGone", "Hosted", "Reach", "Running", "if_running", "one", "reached"]
+__all__ = ["EngineGone", "Hosted", "Reach", "Running", "connected", "if_running", "one", "reached"]
 
 PATIENCE_S = 5.0
 PAUSE_S = 0.05
@@ -84,7 +85,7 @@ class Running:
                 if isinstance(reply, Refused):
                     raise _refusal(reply)
                 yield reply
-                if not isinstance(reply, Rows | Page):
+                if not isinstance(reply, Rows | Page | Listening | Overheard):
                     return
         except ConnectionError as error:
             raise EngineGone("The engine stopped before it answered.") from error
@@ -116,6 +117,17 @@ def reached(place: Place) -> Generator[Reach]:
     """A way to the engine of `place`. Raises `ExtrovertError` where another process has the directory, but no ear."""
     with ExitStack() as held:
         yield _reach(place, held)
+
+
+@contextmanager
+def connected(place: Place) -> Generator[Running]:
+    """The engine that runs on `place`. Raises `ExtrovertError` where none does."""
+    running = _running(place.data)
+    if running is None:
+        raise ExtrovertError(f"Nothing runs on {place.data}. Start the app first: extrovert run")
+    with closing(running):
+        _check(place, running.welcome)
+        yield running
 
 
 @contextmanager

@@ -94,6 +94,21 @@ def test_a_schema_has_its_definitions_where_its_references_look_for_them() -> No
     assert not is_object(list[Trip])
 
 
+class Row(Record):
+    seats: list[Seat]
+
+
+class Tree(Record):
+    branches: list[Tree]
+
+
+def test_a_schema_has_only_the_definitions_to_which_it_refers() -> None:
+    assert "$defs" not in wanted(Kept, "answer")
+    assert set(wanted(Row, "answer")["$defs"]) == {"Seat"}
+    assert set(wanted(list[Row], "answer")["$defs"]) == {"Row", "Seat"}
+    assert set(wanted(Tree, "answer")["$defs"]) == {"Tree"}
+
+
 def test_the_schema_of_what_msgspec_knows_is_its_own() -> None:
     assert typed(list[Kept]).schema == msgspec.json.schema(list[Kept])
 

@@ -10,6 +10,7 @@ from extrovert.surfaces.cli import app
 COMMANDS = [
     "run",
     "send",
+    "chat",
     "tables",
     "sql",
     "decisions",

@@ -9,6 +9,7 @@ from typing_extensions import TypeForm
 
 from extrovert.core.errors import PermanentError
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 
 if TYPE_CHECKING:
     from mcp import types
@@ -21,11 +22,11 @@ MOST = 1_000_000
 
 
 class McpResult(Record, omit_defaults=True):
-    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: they are data, and
-    no instructions. With `failed` they say why the tool did not do it."""
+    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: a turn that has read
+    them does what its agent's `when_tainted` permits. With `failed` they say why the tool did not do it."""
 
-    text: str = ""
-    data: Any = None
+    text: Untrusted[str] = ""
+    data: Untrusted[Any] = None
     failed: bool = False
 
     @property

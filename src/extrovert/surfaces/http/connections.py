@@ -19,6 +19,10 @@ BUSY = Refusal(503, "too_many_connections", "There are too many connections. Try
 SLOW = Refusal(408, "too_slow", "The request did not come in time. Send it again.")
 BAD = Refusal(400, "not_http", "This is no request of HTTP/1.1, or its head is too long.")
 
+LINGERS_S = 1.0
+"""So long what a client still sends is taken in and dropped: were the connection closed at once, it would be told that
+before it could read why."""
+
 _SILENT = logging.getLogger("extrovert.http.connections")
 _SILENT.setLevel(logging.CRITICAL + 1)  # what clients do wrong is theirs; what we do wrong is told where it is caught
 
@@ -41,6 +45,7 @@ class Connection(H11Protocol):
         self._asking: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
         self._unread = 0
+        self._left = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
@@ -51,6 +56,8 @@ class Connection(H11Protocol):
             self._watch()
 
     def data_received(self, data: bytes) -> None:
+        if self._left:
+            return
         super().data_received(data)
         self._watch()
 
@@ -85,9 +92,13 @@ class Connection(H11Protocol):
         self._leave(BAD)
 
     def _leave(self, refusal: Refusal) -> None:
-        if not self._answering:  # else it would stand in the middle of an answer
-            self.transport.write(raw(refusal))
-        self.transport.close()
+        if self._answering:  # a refusal would stand in the middle of an answer
+            self.transport.close()
+            return
+        self._left = True
+        self.transport.write(raw(refusal))
+        self.transport.write_eof()
+        self._asking = self.loop.call_later(LINGERS_S, self.transport.close)
 
     # ---- an answer that is not read
 

@@ -16,17 +16,20 @@ from uvicorn import Config, Server
 from extrovert.core.errors import DeclarationError, ExtrovertError
 from extrovert.engine.declared import Declared
 from extrovert.engine.loop import Engine
+from extrovert.surfaces.http.agui import agui
+from extrovert.surfaces.http.chat import chats
 from extrovert.surfaces.http.connections import Connection
 from extrovert.surfaces.http.guarding import is_here
 from extrovert.surfaces.http.health import health
 from extrovert.surfaces.http.keys import HOW, TOKEN, Keys
+from extrovert.surfaces.http.openai import openai
 from extrovert.surfaces.http.settings import Http
 from extrovert.surfaces.http.site import Part, Site, opened
 from extrovert.surfaces.mcp.http import mcp
 
 __all__ = ["PARTS", "listening", "mounted", "place"]
 
-PARTS: Sequence[Part] = (health, mcp)
+PARTS: Sequence[Part] = (health, chats, openai, agui, mcp)
 """All that is there to be reached: each gives its routes."""
 
 CUT_S = 1.0

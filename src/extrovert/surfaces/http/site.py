@@ -26,8 +26,16 @@ from extrovert.surfaces.http.settings import Http
 
 __all__ = ["Part", "Site", "durably", "opened"]
 
-ASKED_BY = ("authorization", "content-type", "last-event-id", "mcp-protocol-version", "mcp-session-id")
-"""The headers that pages of other sites may send, beside those that any may; they may read the last."""
+ASKED_BY = (
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "last-event-id",
+    "mcp-protocol-version",
+    "x-conversation-id",
+    "mcp-session-id",
+)
+"""The headers that pages of other sites may send, beside those that any may; they may read the last two."""
 
 
 class Site:
@@ -70,7 +78,7 @@ async def opened(
                 allow_origins=http.origins,
                 allow_methods=("GET", "POST", "DELETE"),
                 allow_headers=ASKED_BY,
-                expose_headers=(ASKED_BY[-1], "retry-after"),
+                expose_headers=(*ASKED_BY[-2:], "retry-after"),
             )
         try:
             yield guard, site

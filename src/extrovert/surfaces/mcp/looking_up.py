@@ -93,10 +93,8 @@ def _value(engine: Engine, tool: Lookup, asked: LookUp, reads: ReadSet) -> Any:
 
 
 def _schema(tool: Lookup) -> msgspec.Raw:
-    """The schema of its arguments, without definitions to which nothing refers."""
-    whole = wanted(tool.arguments, "")
-    alone = msgspec.json.encode({part: value for part, value in whole.items() if part != "$defs"})
-    return msgspec.Raw(msgspec.json.encode(whole) if b'"$ref"' in alone else alone)
+    """The schema of its arguments."""
+    return msgspec.Raw(msgspec.json.encode(wanted(tool.arguments, "")))
 
 
 def _address(tool: Lookup) -> str:
