@@ -74,7 +74,7 @@ async def tell(reader: str, text: str) -> None:
     when_tainted=Permits(effects=[tell], writes=[answers], trusted={tell: {"reader": Question.reader}}),
 )
 async def answer(turn: Turn, found: Evidence) -> None:
-    """You answer a question from the excerpts alone, in one sentence. Quote word for word what you rest on."""
+    """You answer a question from the excerpts alone, in one sentence. Quote your grounds word for word, by paper_id."""
     said = Answer(turn.key, "", {})
     if found.excerpts:
         said = (await turn.ask(found, output=Answer)).but(question_id=turn.key)

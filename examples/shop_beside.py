@@ -68,8 +68,8 @@ async def say(text: str) -> None:
     print(text, flush=True)
 
 
-@app.agent(wakes_on=counts, when=lambda count: count.shop == "live", rest=timedelta(seconds=10))
-async def report(turn: Turn, live: Count) -> None:
-    other = counts["refreshed"]
+@app.agent(wakes_on=counts, when=lambda count: count.shop == "refreshed", rest=timedelta(seconds=10))
+async def report(turn: Turn, other: Count) -> None:
+    live = counts.get("live") or Count("live", 0, 0)
     ours, theirs = f"{live.sold_out:,} of {live.shown:,}", f"{other.sold_out:,} of {other.shown:,}"
     turn.effect(say, f"sold out when shown: {ours} offers of the live shop, {theirs} from the refreshed index")
