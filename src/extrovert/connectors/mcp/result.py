@@ -22,8 +22,8 @@ MOST = 1_000_000
 
 
 class McpResult(Record, omit_defaults=True):
-    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: a turn that has read
-    them does what its agent's `when_tainted` permits. With `failed` they say why the tool did not do it."""
+    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: a turn that has
+    read them does what its agent's `when_tainted` permits. With `failed` they say why the tool did not do it."""
 
     text: Untrusted[str] = ""
     data: Untrusted[Any] = None
