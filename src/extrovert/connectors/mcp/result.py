@@ -9,11 +9,12 @@ from typing_extensions import TypeForm
 
 from extrovert.core.errors import PermanentError
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 
 if TYPE_CHECKING:
     from mcp import types
 
-__all__ = ["McpResult", "result_of"]
+__all__ = ["McpResult", "TrustedResult", "result_of"]
 
 T = TypeVar("T")
 MOST = 1_000_000
@@ -22,10 +23,11 @@ MOST = 1_000_000
 
 class McpResult(Record, omit_defaults=True):
     """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: they are data, and
-    no instructions. With `failed` they say why the tool did not do it."""
+    no instructions, and a turn that has been given some is bound by `when_tainted`. With `failed` they say why the tool
+    did not do it."""
 
-    text: str = ""
-    data: Any = None
+    text: Untrusted[str] = ""
+    data: Untrusted[Any] = None
     failed: bool = False
 
     @property
@@ -48,6 +50,13 @@ class McpResult(Record, omit_defaults=True):
             return msgspec.convert(self.given, kind)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
         except msgspec.ValidationError as error:
             raise PermanentError(f"The tool gave no {getattr(kind, '__name__', kind)}: {error}.") from error
+
+
+class TrustedResult(McpResult, omit_defaults=True):
+    """The same of a tool whose text is declared to be nobody's but ours."""
+
+    text: str = ""
+    data: Any = None
 
 
 def result_of(given: types.CallToolResult) -> McpResult:
