@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple
 
@@ -28,6 +29,7 @@ __all__ = [
     "opened",
     "thread_of",
     "tokens",
+    "within",
 ]
 
 Role = Literal["user", "assistant"]
@@ -194,6 +196,17 @@ class Conversations(NamedTuple):
     budget: int
     summary: int
     most_facts: int
+
+
+def within(messages: Sequence[Earlier], budget: int) -> list[Earlier]:
+    """The latest of these messages, as far as they take at most so many tokens."""
+    kept, taken = list[Earlier](), 0
+    for one in reversed(messages):
+        taken += tokens(one.text)
+        if taken > budget:
+            break
+        kept.append(one)
+    return kept[::-1]
 
 
 def opened(row: Open | None, said: Said) -> Open:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, NamedTuple
 
-import msgspec
 from typing_extensions import TypeVar
 
 from extrovert.core.errors import TurnError
-from extrovert.core.ids import canonical
 from extrovert.core.record import Record
 from extrovert.turns.conversation import (
     Conversations,
@@ -23,6 +21,7 @@ from extrovert.turns.conversation import (
     thread_of,
     tokens,
 )
+from extrovert.turns.rendering import as_line
 from extrovert.turns.turn import Turn
 
 __all__ = ["Changed", "Talk", "kept"]
@@ -91,8 +90,8 @@ class Talk(Generic[G]):
     def prompt(self, *facts: Record | str) -> str:
         """The conversation as a prompt, with `facts` that are true now: a text as it is, a record as JSON.
 
-        What stays the same from one message to the next comes first. What was said is quoted as JSON, so that a text
-        cannot pass for another's.
+        What stays the same from one message to the next comes first. What was said, summed up or remembered is
+        quoted as JSON, so that a text cannot pass for another's, or for what is true.
         """
         return "\n\n".join(self._paragraphs(facts))
 
@@ -143,9 +142,9 @@ class Talk(Generic[G]):
 
     def _paragraphs(self, facts: Sequence[Record | str]) -> Iterator[str]:
         if self._facts:
-            yield "To be remembered of the user:\n" + "\n".join(f"- {fact}" for fact in self._facts)
+            yield "To be remembered of the user:\n" + "\n".join(f"- {as_line(fact)}" for fact in self._facts)
         if self.summary:
-            yield f"What was said before, in short:\n{self.summary}"
+            yield f"What was said before, in short:\n{as_line(self.summary)}"
         if self.messages:
             yield "What was said last:\n" + "\n".join(map(_earlier, self.messages))
         if facts:
@@ -182,8 +181,8 @@ def _earlier(message: Message) -> str:
 
 
 def _quoted(role: str, text: str) -> str:
-    return f"{role}: {canonical(text).decode()}"
+    return f"{role}: {as_line(text)}"
 
 
 def _plain(fact: Any) -> str:
-    return fact if isinstance(fact, str) else msgspec.json.encode(fact).decode()
+    return fact if isinstance(fact, str) else as_line(fact)
