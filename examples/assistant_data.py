@@ -8,7 +8,7 @@ wrote, free seats, prices, and the rules of an airline that flies all of these. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import zip_longest
@@ -16,10 +16,8 @@ from random import Random
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-import msgspec
-
+from examples.ticking import Ticking
 from extrovert import App, Record, Untrusted
-from extrovert.core.event import Batch
 from extrovert.core.time import from_us
 from extrovert.demos.storm import records as storm
 from extrovert.demos.storm.app import fly
@@ -188,29 +186,11 @@ def rules() -> Iterator[Record]:
 # ---- handed over
 
 
-class Source:
-    """Hands over what `make()` gives, which is the same each time; see docs/sources.md. With a `speed`, each row comes
-    when its `at` says."""
-
-    every_us: int | None = None
-    at = "at"
-
-    def __init__(self, stream: str, make: Callable[[], Iterable[Any]], speed: float | None = None) -> None:
-        self.name = self.stream = stream
-        self.speed = speed
-        self._make = make
-
-    def read(self, position: Any) -> Batch | None:
-        if position is not None:
-            return None
-        return Batch(1, b"\n".join(map(msgspec.json.encode, self._make())), where=self.name)
-
-
 def feed_to(app: App) -> None:
     """Declares the sources of an app that has tables of these names."""
-    app.source(Source("flights", flights, SPEED))
+    app.source(Ticking("flights", flights, speed=SPEED))
     for name, make in {"bookings": reservations, "wishes": wishes, "seats": seats, "rules": rules}.items():
-        app.source(Source(name, make))
+        app.source(Ticking(name, make, speed=None))
 
 
 # ---- what stands for the telephone and the bank

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from extrovert import App, Calls, DeclarationError, Record, Recorded, Turn
-from extrovert.models.playing import RecordedModel
+from extrovert.core.ids import canonical
+from extrovert.models.playing import RecordedModel, Recording
 from extrovert.models.remote import RemoteModel
 from extrovert.testing import ModelServer, World
 from extrovert.turns.declare import Model
@@ -121,3 +123,12 @@ async def test_words_are_heard_as_they_come_and_played_at_once(tmp_path: Path) -
     played = RecordedModel(declared)
     await played.streamed(request(), heard.append)
     assert heard[5:] == ["Flight F2 leaves at noon."]
+
+
+async def test_calls_of_tools_are_played_though_somebody_listens(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(canonical(Recording(request().hash, Raw(b"1"), Raw(canonical(Calls.of("double", {}))))) + b"\n")
+    played = RecordedModel(Model("fast", "openai:gpt-5-mini", recorded=Recorded(str(path), "openai:gpt-5-mini")))
+    heard: list[str] = []
+    reply = await played.streamed(request(), heard.append)
+    assert (bytes(reply.answer), heard) == (canonical(Calls.of("double", {})), [""])

@@ -61,15 +61,18 @@ class Desk:
         self.tau: McpServer = app.mcp("tau", command=[str(tau3_airline())], tools=tools)
         self.details = self.tau.look("get_reservation_details", max_age=timedelta(minutes=5))
         self.cancel = self.tau.effect("cancel_reservation", **options)
+        self.users = self.tau.look("get_user_details")
         self.cancelled: Stream[Outcome] = app.outcomes(self.cancel)
         self.answers: list[Any] = []
         asked = "openai:gpt-5-mini"
         fast = app.model("fast", asked, base_url=model.url if model else None, api_key_env="CANARY_KEY")
 
-        @app.agent(wakes_on=self.wishes, model=fast, max_tries=1, when_tainted=Permits(effects=[self.cancel]))
+        allowed = Permits(effects=[self.cancel], calls=[self.details, self.users])
+
+        @app.agent(wakes_on=self.wishes, model=fast, max_tries=1, when_tainted=allowed)
         async def assist(turn: Turn, wish: Wish) -> None:
             """You help customers of an airline."""
-            tools = [self.details, *self.tau.looks("get_user_details"), self.reservations, self.cancel]
+            tools = [self.details, self.users, self.reservations, self.cancel]
             self.answers.append(await turn.ask(wish, output=Answer, tools=tools))
 
         @app.agent(wakes_on=self.cancelled)

@@ -22,7 +22,7 @@ from extrovert.context.table import TableState
 from extrovert.context.view import ViewState
 from extrovert.context.whole import WholeTable
 from extrovert.context.window import Window
-from extrovert.core.untrusted import Text, is_marked, marked, texts
+from extrovert.core.untrusted import WHEN, Text, is_marked, marked, texts
 
 if TYPE_CHECKING:
     from extrovert.context.live import LiveContext
@@ -112,8 +112,17 @@ class Tainting:
     @cached_property
     def any(self) -> bool:
         """Whether anything that can be read or heard is marked as text from outside."""
+        return any(map(marked, self._kinds))
+
+    @cached_property
+    def ever(self) -> bool:
+        """Whether any of that is marked always, and not only where a turn has said so that had read such text."""
+        return any(marked(kind) for kind in self._kinds if not hasattr(kind, WHEN))
+
+    @property
+    def _kinds(self) -> Iterable[Any]:
         records = [table.declared.record for table in self._context.tables.values()]
-        return any(map(marked, (*self._events.values(), *self._values.values(), *records)))
+        return (*self._events.values(), *self._values.values(), *records)
 
     # ---- what was read
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["MARK", "Text", "Untrusted", "hints_of", "is_marked", "marked", "records_in", "texts"]
+__all__ = ["MARK", "WHEN", "Text", "Untrusted", "hints_of", "is_marked", "marked", "records_in", "texts"]
 
 T = TypeVar("T")
 
@@ -33,6 +33,8 @@ class _Mark:
 MARK = _Mark()
 Untrusted = Annotated[T, MARK]
 """Text from outside: `note: Untrusted[str]` in a record, or a type that holds text, `Untrusted[list[str]]`."""
+WHEN = "__outside_when__"
+"""A record whose class has this names a field of its own by it: only where that is true do its marks count."""
 
 _WITHOUT_TEXT = (type(None), bool, int, float, complex, Decimal, date, time, timedelta, UUID, Enum, msgspec.UnsetType)
 _TEXT = (str, bytes, bytearray, memoryview, msgspec.Raw)
@@ -113,8 +115,16 @@ def _parts(value: Any, kind: Any) -> Iterator[tuple[Any, Any, str]]:
 def _fields(value: Any, kind: Any) -> Iterator[tuple[Any, Any, str]]:
     of = _class_of(value)
     hints = hints_of(kind if get_origin(kind) is of else of)
+    when = getattr(of, WHEN, "")
+    spared = bool(when) and not getattr(value, when)
     for name in _names_of(value):
-        yield getattr(value, name), hints.get(name, Any), f"{of.__name__}.{name}"
+        hint = hints.get(name, Any)
+        yield getattr(value, name), _unmarked(hint) if spared else hint, f"{of.__name__}.{name}"
+
+
+def _unmarked(kind: Any) -> Any:
+    """The type of a field without the mark that it has as a whole."""
+    return kind.__origin__ if MARK in getattr(kind, "__metadata__", ()) else kind
 
 
 def _class_of(value: object) -> Any:

@@ -13,9 +13,22 @@ from extrovert.engine.loop import Engine
 from extrovert.engine.talking import NONE_BEFORE, Hearing, hearing
 from extrovert.engine.transcript import Answer, Heard, NoAnswer, Words
 from extrovert.turns.chat import Chat
-from extrovert.turns.conversation import Earlier, Memory, Message, Said, Spoken
+from extrovert.turns.conversation import Earlier, Memory, Message, Said, Spoken, within
 
-__all__ = ["Taken", "answer_to", "busy", "chat_of", "key_of", "latest", "name_of", "owner", "say", "spoken", "take"]
+__all__ = [
+    "Taken",
+    "answer_to",
+    "busy",
+    "chat_of",
+    "id_of",
+    "key_of",
+    "latest",
+    "name_of",
+    "owner",
+    "say",
+    "spoken",
+    "take",
+]
 
 SOURCE = "chat"
 LOOKS_BACK = 200
@@ -52,7 +65,11 @@ def name_of(user: str, key: str) -> str | None:
 
 def _of(user: str) -> str:
     """What the keys of a user's conversations begin with, and no other's."""
-    return user.replace("%", "%25").replace("/", "%2F") + "/"
+    return f"{_escaped(user)}/"
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 class Taken(Record):
@@ -72,7 +89,8 @@ def take(
     id: str,  # noqa: A002
     earlier: Sequence[Earlier] = (),
 ) -> Taken:
-    """Takes in what is said, once for each `id`; it is durable later.
+    """Takes in what is said, once for each `id`; it is durable later. Of what a client says went `earlier` as much is
+    kept as the budget of the conversation has room for, where it begins with that.
 
     Raises `InputError` for what cannot be said, as in a conversation that is another user's.
     """
@@ -82,8 +100,9 @@ def take(
     if not text.strip():
         raise InputError(stream.name, "Nothing was said: the text is empty.")
     engine.shard.advance(engine.clock.now_us())
-    name = f"{conversation}/{id}"  # an id that another conversation has is another one
-    said = Said(conversation, user, text, name, from_us(engine.clock.now_us()), list(earlier))
+    name = id_of(conversation, id)
+    before = within(earlier, chat.talks.budget) if _begins(engine, chat, conversation) else []
+    said = Said(conversation, user, text, name, from_us(engine.clock.now_us()), before)
     report = engine.intake.lines(stream.name, canonical(said), source=SOURCE)
     if report.rejected:
         raise InputError(stream.name, f"This cannot be said: {report.rejected[0][1]}")
@@ -126,6 +145,17 @@ def owner(engine: Engine, chat: Chat[Any], conversation: str) -> str | None:
     with engine.reading():
         found = chat.talks.memory.get(conversation) or chat.talks.open.get(conversation)
     return None if found is None else found.user
+
+
+def id_of(conversation: str, id: str) -> str:  # noqa: A002
+    """The id under which a message is kept that has this one in a conversation; in no other has a message that id."""
+    return f"{conversation}/{_escaped(id)}"
+
+
+def _begins(engine: Engine, chat: Chat[Any], conversation: str) -> bool:
+    """Whether nothing has been answered there yet: only then does it matter what a client says went before."""
+    with engine.reading():
+        return chat.talks.memory.get(conversation) is None
 
 
 def answer_to(engine: Engine, chat: Chat[Any], conversation: str, id: str) -> Spoken | None:  # noqa: A002

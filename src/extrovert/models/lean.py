@@ -40,6 +40,11 @@ class LeanOpenAI(AsyncOpenAI):
         known = {**self.default_headers, **self.auth_headers, "Content-Type": "application/json"}
         return {name: value for name, value in known.items() if isinstance(value, str)}
 
+    @cached_property
+    def sent_to(self) -> str:
+        """The address of every request."""
+        return str(self.base_url).rstrip("/") + PATH
+
     @property
     def session(self) -> aiohttp.ClientSession:
         """The connections."""
@@ -77,7 +82,7 @@ class _Completions:
         body |= parameters.get("extra_body") or {}
         more: dict[str, str] = parameters.get("extra_headers") or {}
         headers = {**self._client.sent_headers, **more}
-        url = str(self._client.base_url).rstrip("/") + PATH
+        url = self._client.sent_to
         try:
             async with self._client.session.post(
                 url, data=msgspec.json.encode(body), headers=headers, timeout=_timeout(parameters.get("timeout"))

@@ -15,6 +15,7 @@ from extrovert.core.ids import canonical
 from extrovert.core.log import Usage
 from extrovert.core.record import Record
 from extrovert.turns.declare import Model
+from extrovert.turns.exchange import calls_of
 from extrovert.turns.request import Reply, Request
 
 __all__ = ["RecordedModel", "Recording"]
@@ -57,7 +58,9 @@ class RecordedModel:
             live = None if self._live is None else partial(self._live.streamed, heard=heard)
             found = await self._miss(request, live)
         else:
-            heard(msgspec.json.decode(found.answer, type=str))
+            said = msgspec.json.decode(found.answer)
+            calls = calls_of(found.answer)
+            heard(said if isinstance(said, str) else "" if calls is None else calls.text)
         return Reply(found.answer, found.usage)
 
     async def close(self) -> None:

@@ -54,6 +54,8 @@ class Chat(Generic[G]):
         self.folds = folds
         self.streams = streams
         self._unasked = unasked
+        for one in (agent, folds) if unasked is None else (agent, unasked, folds):
+            one.keeps = (talks.messages, talks.memory, talks.known, talks.spoken)
 
     @property
     def unasked(self) -> Agent[Shift]:
@@ -161,7 +163,8 @@ def folded(talks: Conversations, *, asks: bool) -> Callable[[Turn, Full], Corout
         folding = Folding(memory.summary, [Earlier(one.role, one.text) for one in older], letters)
         summary = await turn.ask(folding, output=str) if asks and older else digest_of(folding)
         left = sum(tokens(one.text) for one in stay)
-        turn.put(talks.memory, memory.but(summary=_cut(summary, letters), folded=memory.count - len(stay), tokens=left))
+        cut, strange = _cut(summary, letters), bool(turn.tainted)
+        turn.put(talks.memory, memory.but(summary=cut, folded=memory.count - len(stay), tokens=left, strange=strange))
 
     return folds
 

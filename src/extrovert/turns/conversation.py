@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from extrovert.context.index import Index
 from extrovert.context.stream import Stream
 from extrovert.context.table import Table
 from extrovert.core.ids import fingerprint
 from extrovert.core.record import Record
+from extrovert.core.untrusted import Untrusted
 
 __all__ = [
     "Conversations",
@@ -27,6 +29,7 @@ __all__ = [
     "opened",
     "thread_of",
     "tokens",
+    "within",
 ]
 
 Role = Literal["user", "assistant"]
@@ -69,14 +72,17 @@ class Said(Record):
 
 class Spoken(Record):
     """What the assistant has said, in the message of this `number`: in answer `to` messages, by their ids, or, where
-    there are none, unasked."""
+    there are none, unasked. `strange` where it had read text from outside: then this is such text, too."""
+
+    __outside_when__: ClassVar = "strange"
 
     conversation: str
     user: str
     number: int
-    text: str
+    text: Untrusted[str]
     at: datetime
     to: list[str] = []
+    strange: bool = False
 
 
 class Open(Record):
@@ -90,17 +96,21 @@ class Open(Record):
 
 class Message(Record):
     """A message of a conversation; `id` is its key there, `said` the id under which a user sent it, or those to which
-    the assistant answers. One with `told` is an earlier one, as a client has told it."""
+    the assistant answers. One with `told` is an earlier one, as a client has told it; one that is `strange` was written
+    by a turn that had read text from outside."""
 
-    id: str
+    __outside_when__: ClassVar = "strange"
+
+    id: Untrusted[str]
     conversation: str
     user: str
     number: int
     role: Role
-    text: str
+    text: Untrusted[str]
     at: datetime
     said: list[str] = []
     told: bool = False
+    strange: bool = False
 
     @staticmethod
     def key(conversation: str, number: int) -> str:
@@ -113,25 +123,33 @@ class Memory(Record):
     `summary`, and the others take so many `tokens`.
 
     `last` is the id of the latest message that has been answered, `thread` stands for all that the user has said, and
-    `told` is, as JSON, what the conversation rests on as the assistant has last told of it ("": it has not).
+    `told` is, as JSON, what the conversation rests on as the assistant has last told of it ("": it has not). It is
+    `strange` from where on text from outside was read in the conversation.
     """
+
+    __outside_when__: ClassVar = "strange"
 
     conversation: str
     user: str
-    summary: str = ""
+    summary: Untrusted[str] = ""
     count: int = 0
     folded: int = 0
     tokens: int = 0
     last: str = ""
-    thread: str = ""
-    told: str = ""
+    thread: Untrusted[str] = ""
+    told: Untrusted[str] = ""
+    strange: bool = False
 
 
 class Known(Record):
-    """What the assistant is to remember of a user, in all of their conversations, oldest first."""
+    """What the assistant is to remember of a user, in all of their conversations, oldest first; `strange` where a turn
+    has added to it that had read text from outside."""
+
+    __outside_when__: ClassVar = "strange"
 
     user: str
-    facts: list[str] = []
+    facts: Untrusted[list[str]] = []
+    strange: bool = False
 
 
 class Shift(Record):
@@ -178,6 +196,17 @@ class Conversations(NamedTuple):
     budget: int
     summary: int
     most_facts: int
+
+
+def within(messages: Sequence[Earlier], budget: int) -> list[Earlier]:
+    """The latest of these messages, as far as they take at most so many tokens."""
+    kept, taken = list[Earlier](), 0
+    for one in reversed(messages):
+        taken += tokens(one.text)
+        if taken > budget:
+            break
+        kept.append(one)
+    return kept[::-1]
 
 
 def opened(row: Open | None, said: Said) -> Open:

@@ -275,7 +275,7 @@ class Agent(Generic[T]):
     `source` is stream, table or view, and `on` its name. `declines_none` where the function's parameter does not
     accept None: it is then not woken by what went away. `old` reads the value that the last ended turn of the key saw,
     where the function takes that too. What a `shadow` decides is kept, and not done. `when_tainted` is what it may do
-    after text from outside.
+    after text from outside; what it `keeps` of a conversation it may always write.
     """
 
     def __init__(
@@ -336,6 +336,7 @@ class Agent(Generic[T]):
         self.stale: Stale = stale
         self.stale_fallback = stale_fallback or Asks("")
         self.when_tainted = when_tainted
+        self.keeps: tuple[Any, ...] = ()
 
     def old_value(self, raw: bytes | None) -> Any:
         """What was kept as `raw` for the function's third parameter; None where nothing was, or another type's."""

@@ -85,7 +85,9 @@ class Permitted:
         """A row; None deletes it."""
         if self.binds:
             permits = self._agent.when_tainted
-            if permits is None:
+            if self._keeps(table):
+                pass
+            elif permits is None:
                 self._as_marked(table, key, row)
             elif not permits.permits(table):
                 raise self._refused(f"a write to table `{table.name}`")
@@ -96,7 +98,7 @@ class Permitted:
         """An event, when the turn commits."""
         if self.binds:
             permits = self._agent.when_tainted
-            if permits is None or not permits.permits(stream):
+            if not self._keeps(stream) and (permits is None or not permits.permits(stream)):
                 raise self._refused(f"an event for stream `{stream.name}`")
             self._launders(f"stream `{stream.name}`", event, stream.event)
 
@@ -146,6 +148,11 @@ class Permitted:
 
     def _refused(self, what: str) -> Refuse:
         return Refuse(f"{what} is not permitted to agent `{self._agent.name}` after {self._read}")
+
+    def _keeps(self, of: Table[Any, Any] | Stream[Any]) -> bool:
+        """Whether it is what the agent remembers, or says to the user of a conversation; such records are marked where
+        the turn is tainted."""
+        return any(one is of for one in self._agent.keeps)
 
     def _as_marked(self, table: Table[Any, Any], key: Any, row: Any) -> None:
         """Where nothing is declared, only fields that are marked may be written: others stay what they are."""

@@ -19,7 +19,7 @@ from extrovert.core.record import Record
 from extrovert.turns.prompt import Section
 from extrovert.turns.provenance import Origin, Origins
 
-__all__ = ["Block", "Item", "block_of"]
+__all__ = ["Block", "Item", "as_line", "block_of"]
 
 UNSEEN = (
     "<\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
@@ -90,11 +90,11 @@ def block_of(section: Section, origins: Origins, who: str) -> Block:
 def _table(section: Section, names: Sequence[str], origins: Sequence[Origin | None]) -> Block:
     """Rows of one type: the names of the fields once, then a row a line, in the same order."""
     ages = section.ages and any(origin is not None and origin.as_of for origin in origins)
-    head = _json([*names, AS_OF] if ages else names)
+    head = as_line([*names, AS_OF] if ages else names)
 
     def line(row: Any, origin: Origin | None) -> str:
         values = [getattr(row, name) for name in names]
-        return _json([*values, (origin and origin.as_of) or None] if ages else values)
+        return as_line([*values, (origin and origin.as_of) or None] if ages else values)
 
     items = tuple(Item((line(row, origin),), origin) for row, origin in zip(section.facts, origins, strict=True))
     return Block(_opens(section.name), head, items)
@@ -104,26 +104,26 @@ def _record(section: Section, names: Sequence[str], origins: Sequence[Origin | N
     """One record: a field a line."""
     (record,), (origin,) = section.facts, origins
     as_of = origin.as_of if origin is not None and section.ages else ""
-    lines = tuple(f"{name}: {_json(getattr(record, name))}" for name in names)
+    lines = tuple(f"{name}: {as_line(getattr(record, name))}" for name in names)
     return Block(_opens(section.name, as_of), "", (Item(lines, origin),))
 
 
 def _value(fact: Any, origin: Origin | None) -> Item:
-    return Item((_json(fact),), origin)
+    return Item((as_line(fact),), origin)
 
 
 def _fields(fact: Any, origin: Origin | None) -> Item:
     """A mapping: a key a line, in the order of the keys."""
     named: dict[str, Any] = msgspec.json.decode(canonical(fact))
-    return Item(tuple(f"{_json(name)}: {_json(named[name])}" for name in sorted(named)) or ("none",), origin)
+    return Item(tuple(f"{as_line(name)}: {as_line(named[name])}" for name in sorted(named)) or ("none",), origin)
 
 
 def _opens(name: str, as_of: str = "") -> str:
-    moment = f" as_of={_json(as_of)}" if as_of else ""
-    return f"<data name={_json(name)}{moment}>"
+    moment = f" as_of={as_line(as_of)}" if as_of else ""
+    return f"<data name={as_line(name)}{moment}>"
 
 
-def _json(value: Any) -> str:
+def as_line(value: Any) -> str:
     """The one JSON text of a value, with what is not to be seen as it is written as numbers."""
     return _ESCAPED.sub(_number, canonical(value).decode())
 

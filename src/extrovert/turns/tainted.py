@@ -38,6 +38,7 @@ class Taint:
         self._given: list[Callable[[Found], None]] = []
         self._looked = 0
         self._any = tainting.any
+        self._ever = tainting.ever
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,11 +76,13 @@ class Taint:
     def led(self, names: tuple[str, ...]) -> None:
         """This text from outside was read on the way to a refusal, and what is asked now tells of that."""
         self._any = self._any or bool(names)
+        self._ever = self._ever or bool(names)
         self._found.outside.update(dict.fromkeys(names))
 
     def told(self, name: str, value: Any, kind: Any) -> None:
         """Something outside has answered, with a value of this type."""
-        self._any = self._any or any(text.outside for text in texts(value, kind))
+        outside = any(text.outside for text in texts(value, kind))
+        self._any, self._ever = self._any or outside, self._ever or outside
 
         def tell(found: Found) -> None:
             for text in texts(value, kind):
@@ -89,7 +92,7 @@ class Taint:
 
     def answered(self, question: Question) -> None:
         """An ask is answered; in a guarded turn perhaps by the answer to another, and who knows what led to that."""
-        if self._any and question.place[0] != question.request.hash:
+        if self._ever and question.place[0] != question.request.hash:
             self._found.outside[OTHER] = None
         if question.request.kind == "ask" and self.names:
             self.swayed = True

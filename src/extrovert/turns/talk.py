@@ -71,7 +71,7 @@ class Talk(Generic[G]):
                 raise TurnError(f"Conversation `{self.id}` is of user `{self.user}`: `{one.user}` cannot speak in it.")
         known = talks.known.get(self.user)
         self._facts = [] if known is None else list(known.facts)
-        self._was_known = known is not None
+        self._known = known
         self.said: tuple[str, ...] = tuple(one.text for one in self._said)
         self.summary = self._memory.summary
         self.messages = self._before()
@@ -105,6 +105,7 @@ class Talk(Generic[G]):
         """The turn commits what was said and what is answered (or said unasked; "" is nothing); `told` is what the
         conversation rests on as JSON."""
         turn, talks, memory = self._turn, self._talks, self._memory
+        strange = bool(turn.tainted)
         for said in self._said:
             for one in said.earlier if memory.count == 0 else ():
                 memory = self._adds(memory, one.role, one.text, told=True)
@@ -114,16 +115,19 @@ class Talk(Generic[G]):
         if text:
             memory = self._adds(memory, "assistant", text, said=to)
         if text or to:
-            spoken = Spoken(self.id, self.user, memory.count, text, turn.now(), to)
+            spoken = Spoken(self.id, self.user, memory.count, text, turn.now(), to, strange)
             turn.emit(talks.spoken, spoken)
-        turn.put(talks.memory, memory.but(told=told))
-        if self._facts or self._was_known:
-            turn.put(talks.known, Known(self.user, self._facts))
+        turn.put(talks.memory, memory.but(told=told, strange=strange))
+        if self._facts or self._known is not None:
+            known = self._known or Known(self.user)
+            new = known.facts != self._facts
+            turn.put(talks.known, Known(self.user, self._facts, strange if new else known.strange))
 
     def _adds(self, memory: Memory, role: Role, text: str, *, said: Sequence[str] = (), told: bool = False) -> Memory:
         number = memory.count + 1
         key = Message.key(self.id, number)
-        row = Message(key, self.id, self.user, number, role, text, self._turn.now(), list(said), told)
+        strange = bool(self._turn.tainted)
+        row = Message(key, self.id, self.user, number, role, text, self._turn.now(), list(said), told, strange)
         self._turn.put(self._talks.messages, row)
         thread = thread_of(memory.thread, text) if role == "user" else memory.thread
         return memory.but(count=number, tokens=memory.tokens + tokens(text), thread=thread)

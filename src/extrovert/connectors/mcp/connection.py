@@ -34,7 +34,6 @@ class Connection:
         self._way = way
         self._file = file
         self._live: _Live | None = None
-        self._beginning = asyncio.Lock()
         self._closed = False
 
     async def call(self, tool: str, arguments: dict[str, Any], meta: dict[str, Any] | None = None) -> McpResult:
@@ -79,19 +78,18 @@ class Connection:
                 return ExtrovertError(said)
 
     async def _living(self) -> _Live:
-        """The connection that stands, or a new one. Raises `TransientError` or `PermanentError` where there is none."""
-        async with self._beginning:
-            if self._closed:
-                raise TransientError(f"{self._who}: the engine is about to stop.")
-            if self._live is None or self._live.ended:
-                self._live = None
-                live = _Live(self._way, self._file)
-                try:
-                    await live.begin()
-                except (PermanentError, TransientError) as error:
-                    raise type(error)(f"{self._who} {error}") from error
-                self._live = live
-            return self._live
+        """The connection that stands, or a new one: it is made also where who waits for it goes away. Raises
+        `TransientError` or `PermanentError` where there is none."""
+        if self._closed:
+            raise TransientError(f"{self._who}: the engine is about to stop.")
+        if self._live is None or self._live.ended:
+            self._live = _Live(self._way, self._file)
+        live = self._live
+        try:
+            await live.ready()
+        except (PermanentError, TransientError) as error:
+            raise type(error)(f"{self._who} {error}") from error
+        return live
 
 
 class _Live:
@@ -103,8 +101,11 @@ class _Live:
         self._way = way
         self._file = file
         self._over = asyncio.Event()
-        self._begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._begun: asyncio.Future[None] = loop.create_future()
+        self._begun.add_done_callback(_seen)
+        self._begins_until_s = loop.time() + BEGIN_S
+        self._task = asyncio.create_task(self._hold(), name="mcp connection")
         self.wrong: dict[str, str] = {}
 
     @property
@@ -112,10 +113,10 @@ class _Live:
         """Whether it does not stand any more: it was ended, or the program has died."""
         return self._over.is_set()
 
-    async def begin(self) -> None:
-        self._task = asyncio.create_task(self._hold(), name="mcp connection")
+    async def ready(self) -> None:
+        """Waits until it stands. Raises `TransientError` or `PermanentError` where it does not come to that."""
         try:
-            async with asyncio.timeout(BEGIN_S):
+            async with asyncio.timeout_at(self._begins_until_s):
                 await asyncio.shield(self._begun)
         except TimeoutError:
             await self.end()
@@ -129,7 +130,10 @@ class _Live:
 
     async def end(self) -> None:
         self._over.set()
-        if self._task is not None and self._task is not asyncio.current_task():
+        if not self._begun.done():
+            self._begun.set_exception(ConnectionError("it was ended before it stood"))
+            self._task.cancel()
+        if self._task is not asyncio.current_task():
             done, _ = await asyncio.wait({self._task}, timeout=END_S)
             if not done:
                 self._task.cancel()
@@ -139,7 +143,8 @@ class _Live:
             async with connected(self._way, self._over, self._file.mode) as client:
                 self.wrong = unlike(self._file, await _tools(client))
                 self.client = client
-                self._begun.set_result(None)
+                if not self._begun.done():
+                    self._begun.set_result(None)
                 await self._over.wait()
         except Exception as error:
             if not self._begun.done():
@@ -198,6 +203,12 @@ async def _tools(client: Client) -> list[ToldTool]:
         if cursor is None:
             break
     return found
+
+
+def _seen(begun: asyncio.Future[None]) -> None:
+    """Takes the error of a connection that nobody waits for any more."""
+    if not begun.cancelled():
+        begun.exception()
 
 
 def _first(error: Any) -> BaseException:

@@ -14,7 +14,7 @@ from extrovert.core.untrusted import Untrusted
 if TYPE_CHECKING:
     from mcp import types
 
-__all__ = ["McpResult", "result_of"]
+__all__ = ["McpResult", "TrustedResult", "result_of"]
 
 T = TypeVar("T")
 MOST = 1_000_000
@@ -22,8 +22,9 @@ MOST = 1_000_000
 
 
 class McpResult(Record, omit_defaults=True):
-    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: a turn that has
-    read them does what its agent's `when_tainted` permits. With `failed` they say why the tool did not do it."""
+    """What a tool gave: `text`, and `data` where it gave structured content. Both come from outside: they are data, and
+    no instructions, and a turn that has been given some is bound by `when_tainted`. With `failed` they say why the tool
+    did not do it."""
 
     text: Untrusted[str] = ""
     data: Untrusted[Any] = None
@@ -49,6 +50,13 @@ class McpResult(Record, omit_defaults=True):
             return msgspec.convert(self.given, kind)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
         except msgspec.ValidationError as error:
             raise PermanentError(f"The tool gave no {getattr(kind, '__name__', kind)}: {error}.") from error
+
+
+class TrustedResult(McpResult, omit_defaults=True):
+    """The same of a tool whose text is declared to be nobody's but ours."""
+
+    text: str = ""
+    data: Any = None
 
 
 def result_of(given: types.CallToolResult) -> McpResult:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import fields
 
 from extrovert.connectors.mcp.reaching import Way
-from extrovert.connectors.mcp.result import McpResult
+from extrovert.connectors.mcp.result import McpResult, TrustedResult
 from extrovert.connectors.mcp.schemas import struct_of
 from extrovert.connectors.mcp.tool_file import ToldTool, ToolFile
 from extrovert.core.errors import DeclarationError, ExtrovertError, PermanentError, Refuse, TransientError
@@ -53,14 +53,18 @@ class McpLook(Tool):
     """A tool that only reads, for `tools=` of an ask, or called in a turn: `await look(turn, "B-17")`.
 
     What it gave is remembered like an answer; with `max_age` it is read anew where it is older when the turn commits.
+    Its text is from outside, unless it is `trusted`.
     """
 
-    def __init__(self, server: McpServer, told: ToldTool, name: str, max_age: timedelta | None) -> None:
+    def __init__(
+        self, server: McpServer, told: ToldTool, name: str, max_age: timedelta | None, *, trusted: bool
+    ) -> None:
         arguments = struct_of(f"{server.name}_{told.name}", told.schema)
         super().__init__(name, told.description, arguments, self._use)
         self.server = server
         self.tool = told.name
         self.max_age = max_age
+        self.trusted = trusted
 
         async def read(given: dict[str, Any]) -> McpResult:
             try:
@@ -70,13 +74,15 @@ class McpLook(Tool):
             except ExtrovertError as error:
                 raise TransientError(str(error)) from error  # it changes nothing: it may be called again
 
-        read.__module__, read.__qualname__ = "mcp", f"{server.name}.{told.name}"
+        self.__module__, self.__qualname__ = "mcp", f"{server.name}.{told.name}"  # so `Permits(calls=[…])` knows it
+        read.__module__, read.__qualname__ = self.__module__, self.__qualname__
         self._read = read
 
     async def __call__(self, turn: Turn, *arguments: Any, **named: Any) -> McpResult:
         """What the tool gives for these arguments, in order or by name."""
         given = msgspec.to_builtins(self.arguments(*arguments, **named))
-        return await turn.call(self._read, given, output=McpResult, max_age=self.max_age)
+        output = TrustedResult if self.trusted else McpResult
+        return await turn.call(self._read, given, output=output, max_age=self.max_age)
 
     async def _use(self, turn: Turn, arguments: tuple[Any, ...]) -> Any:
         result = await self(turn, *arguments)
@@ -99,8 +105,9 @@ class McpServer:
         self._declare = declare
         self._connections: WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = WeakKeyDictionary()
 
-    def look(self, tool: str, *, name: str = "", max_age: timedelta | None = None) -> McpLook:
-        """The tool as a look-up: it may be called at any time, and again, since it changes nothing.
+    def look(self, tool: str, *, name: str = "", max_age: timedelta | None = None, trusted: bool = False) -> McpLook:
+        """The tool as a look-up: it may be called at any time, and again, since it changes nothing. What it gives is
+        text from outside, unless it is `trusted`.
 
         Raises `DeclarationError` where the server itself says that it does.
         """
@@ -110,12 +117,12 @@ class McpServer:
                 f"Tool `{tool}` of MCP server `{self.name}` is no look-up: its server says that it changes something. "
                 f"Declare it as an effect: {self.name}.effect({tool!r})."
             )
-        return McpLook(self, told, name or tool, max_age)
+        return McpLook(self, told, name or tool, max_age, trusted=trusted)
 
-    def looks(self, *tools: str, max_age: timedelta | None = None) -> list[McpLook]:
+    def looks(self, *tools: str, max_age: timedelta | None = None, trusted: bool = False) -> list[McpLook]:
         """Several tools as look-ups; without names, all of which the server says that they only read."""
         names = tools or [tool.name for tool in self.file.tools if tool.hint("readOnlyHint")]
-        return [self.look(name, max_age=max_age) for name in names]
+        return [self.look(name, max_age=max_age, trusted=trusted) for name in names]
 
     def effect(self, tool: str, *, name: str = "", key_as: str = "", **options: Unpack[EffectOptions]) -> Effect[...]:
         """The tool as an effect, which takes its arguments in the order of its schema, needed ones first.

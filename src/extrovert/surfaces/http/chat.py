@@ -23,6 +23,9 @@ from extrovert.turns.chat import Chat
 
 __all__ = ["chat_named", "chats"]
 
+MOST_DIGITS = 18
+"""What is longer is the number of no message."""
+
 
 class _Said(msgspec.Struct):
     text: str
@@ -52,7 +55,7 @@ async def chats(site: Site) -> Sequence[BaseRoute]:
     async def events(request: Request) -> Response:
         chat, place = chat_named(engine, request), place_of(request, request.path_params["conversation"])
         since = request.headers.get("last-event-id", "")
-        coming = _heard(engine, chat, place.conversation, int(since) if since.isdecimal() else None)
+        coming = _heard(engine, chat, place.conversation, int(since[:MOST_DIGITS]) if since.isdecimal() else None)
         lines = _lines(Paced(coming, site.stopping))
         return StreamingResponse(lines, headers=HEADERS, media_type="text/event-stream")
 

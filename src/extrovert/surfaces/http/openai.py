@@ -114,7 +114,7 @@ async def _completed(engine: Engine, recent: _Recent, request: Request) -> Respo
         user=place.user,
         text=asked.text,
         id=said,
-        earlier=asked.earlier_within(chat.talks.budget),
+        earlier=asked.earlier,
     )
     heard = Paced(say(engine, chat, taken, place.conversation))
     called = name_of(user, place.conversation) or ""

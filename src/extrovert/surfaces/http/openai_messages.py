@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from extrovert.engine.transcript import Answer
 from extrovert.surfaces.http.refusing import Refusal
-from extrovert.turns.conversation import Earlier, tokens
+from extrovert.turns.conversation import Earlier
 
 __all__ = ["Asked", "asked_of", "completion", "piece", "problem"]
 
@@ -54,16 +54,6 @@ class Asked:
             raise Refusal(400, "wrong", "The last of `messages` is what is said: give it the role `user`.")
         self.text = said[-1].text
         self.earlier = said[:-1]
-
-    def earlier_within(self, budget: int) -> list[Earlier]:
-        """The latest of what went before, as far as it takes at most so many tokens."""
-        kept, taken = list[Earlier](), 0
-        for one in reversed(self.earlier):
-            taken += tokens(one.text)
-            if taken > budget:
-                break
-            kept.append(one)
-        return kept[::-1]
 
 
 _body_of = msgspec.json.Decoder(_Body)

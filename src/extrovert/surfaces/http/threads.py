@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from extrovert.engine.loop import Engine
-from extrovert.engine.saying import answer_to, busy, name_of
+from extrovert.engine.saying import answer_to, busy, id_of, name_of
 from extrovert.surfaces.http.speaker import Place
 from extrovert.turns.chat import Chat
 from extrovert.turns.conversation import Earlier, Memory, Message, thread_of
@@ -30,7 +30,7 @@ def thread_found(
     with engine.reading():
         after = chat.talks.by_thread[user, thread_of(thread, text)] if key else ()
         before = chat.talks.by_thread[user, thread] if thread else ()
-        again = [row for row in after if answer_to(engine, chat, row.conversation, f"{row.conversation}/{key}")]
+        again = [row for row in after if answer_to(engine, chat, row.conversation, id_of(row.conversation, key))]
         fits = again or [
             row for row in before if not busy(engine, chat, row.conversation) and _ends_with(chat, row, told)
         ]
