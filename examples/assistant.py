@@ -81,7 +81,7 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
         budget_tokens=3_000,
         facts=(asked := asked_of(case, was, found, talk)),
     )
-    reply = asked.checked(await turn.ask(prompt, output=Reply, tools=[flights_to, rulebook]))
+    reply = asked.checked(await turn.ask(prompt, output=Reply, tools=[flights_to, rulebook]), flights, rules)
     if reply.remember:
         talk.remember(reply.remember)
     if reply.take:

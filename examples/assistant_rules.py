@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, get_args
 
-import msgspec
 from msgspec import Meta
 
 from examples.assistant_data import Booking, Flight, Place, Refund, Rule, Seat
-from extrovert import Hit, Record, Refuse, Talk, Untrusted
+from extrovert import Hit, Record, Refuse, Table, Talk, Untrusted
 from extrovert.turns.conversation import Known
 
 __all__ = ["Asked", "Case", "Choice", "Offer", "Reply", "Stranded", "Trip", "answer", "asked_of", "case_of", "choose"]
@@ -38,8 +37,7 @@ class Trip(Record):
 
 
 class Offer(Record):
-    """A free seat today. `leaves` is the time of day, `dollars` what it
-    costs this passenger to change to it."""
+    """A free seat today. `leaves` is the time of day, `dollars` what it costs this passenger to change to it."""
 
     seat_id: str
     place: Place
@@ -114,21 +112,21 @@ class Asked(Record):
     before: list[str]
     said: list[str]
 
-    def checked(self, reply: Reply) -> Reply:
-        """The reply. Raises `Refuse` where it does what nobody has asked for, or names a price or a flight that nothing
-        here tells of."""
+    def checked(self, reply: Reply, flights: Table[str, Flight], rules: Table[str, Rule]) -> Reply:
+        """The reply. Raises `Refuse` where it does what nobody has asked for, or names a price that nobody has told it
+        or a flight that there is not; a model may have looked up more than what it was told."""
         if (reply.take or reply.refund) and not self.said:
             raise Refuse("the passenger has asked for nothing now")
         if reply.refund and self.case.trip.refund in ("asked", "paid"):
             raise Refuse(f"a refund is {self.case.trip.refund} already")
-        facts = msgspec.json.encode(self).decode()
-        prices = {str(offer.dollars) for offer in self.case.offers} | set(re.findall(r"\$(\d+)", facts))
+        prices = {str(offer.dollars) for offer in self.case.offers} | {str(self.case.booking.paid)}
+        prices |= {price for rule in rules.all() for price in re.findall(r"\$(\d+)", rule.text)}
         for price in re.findall(r"\$(\d+)", reply.text):
             if price not in prices:
-                raise Refuse(f"${price} is no price that you were told")
+                raise Refuse(f"${price} is the price of nothing")
         for flight in re.findall(r"\b[A-Z0-9]{2}-\d+-[A-Z]{3}-\d{4}\b", reply.text):
-            if flight not in facts:
-                raise Refuse(f"{flight} is no flight that you were told of")
+            if flights.get(flight) is None:
+                raise Refuse(f"there is no flight {flight}")
         return reply
 
 
