@@ -45,7 +45,7 @@ class Connection:
             raise PermanentError(f"{self._who}: {wrong}")
         try:
             async with asyncio.timeout(self._way.timeout_s):
-                given: Any = await live.client.call_tool(tool, arguments, meta=meta)
+                given = await live.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore
                 return result_of(given, self._way.without_secrets)
         except TimeoutError:
             raise ExtrovertError(f"{self._who} did not answer within {self._way.timeout_s:g} s.") from None
