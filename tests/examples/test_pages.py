@@ -22,7 +22,6 @@ def test_a_page_quotes_its_example(name: str) -> None:
     page = (ROOT / "docs" / "examples" / f"{name}.md").read_text()
     quoted = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     assert [text for text in quoted if text not in source] == []
-    assert quoted
 
 
 @pytest.mark.parametrize("name", NAMES)
