@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from pytest_examples import find_examples
 
 ROOT = Path(__file__).parents[2]
@@ -35,37 +35,40 @@ App.__init__ = strict
 """
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
-def test_the_examples_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    result = run(page, tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_the_examples_of_each_page_run(tmp_path: Path) -> None:
+    failed, told = run(WITH_CODE, tmp_path)
+    assert failed == set(), told
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
-def test_the_examples_of_a_page_keep_to_their_shards(page: Path, tmp_path: Path) -> None:
+def test_the_examples_of_each_page_keep_to_their_shards(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(STRICT)
-    result = run(page, tmp_path)
-    kept = result.returncode == 0
-    assert kept == (page.name not in ACROSS), result.stdout + result.stderr
+    failed, told = run(WITH_CODE, tmp_path)
+    assert failed == set(ACROSS), told
 
 
-def run(page: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the Python of a page as one test module."""
-    blocks = [example.source for example in list(find_examples(page)) if example.prefix.startswith("py")]
-    module = home / "test_page.py"
-    module.write_text("\n\n".join(blocks))
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(module)],
+def run(pages: list[Path], home: Path) -> tuple[set[str], str]:
+    """Runs the Python of each page as one test module, all of them in one process: the names of the pages that failed,
+    and what was said."""
+    modules: dict[str, str] = {}
+    for page in pages:
+        blocks = [example.source for example in find_examples(page) if example.prefix.startswith("py")]
+        module = home / f"test_{page.stem.lower()}_page.py"
+        module.write_text("\n\n".join(blocks))
+        modules[module.name] = page.name
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "-p", "no:cacheprovider", str(home)],
         capture_output=True,
         text=True,
         cwd=home,
         check=False,
     )
+    told = result.stdout + result.stderr
+    failed = {modules[name] for name in re.findall(r"^(?:FAILED|ERROR) (\w+\.py)", result.stdout, re.MULTILINE)}
+    assert result.returncode == (1 if failed else 0), told
+    return failed, told
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    import re
-
     for page in [*PAGES, ROOT / "ARCHITECTURE.md", *(ROOT / "docs" / "decisions").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"

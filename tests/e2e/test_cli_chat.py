@@ -35,12 +35,12 @@ def trip(talk: Open) -> Trip | None:
 def rules(prompt: str) -> str:
     if "break" in prompt:
         raise ValueError("no rule for this")
-    return f"Late: {'yes' if ':50' in prompt else 'no'}.\\nAsked {prompt.count('late?')} times."
+    return f"Late: {'yes' if ': 50' in prompt else 'no'}.\\nAsked {prompt.count('late?')} times."
 
 
 @app.chat(talks, rests_on=trip, model=rules, max_tries=1)
 async def assistant(turn: Turn, talk: Talk[Trip]) -> str:
-    return await turn.ask(talk.prompt(*([talk.ground] if talk.ground else [])), output=str)
+    return await turn.ask(talk.prompt(talk.ground), output=str)
 """
 
 

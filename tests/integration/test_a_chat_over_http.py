@@ -46,13 +46,13 @@ def rules(prompt: str) -> str:
     asked.append(prompt)
     if "break" in prompt:
         raise ValueError("secret cause")
-    said = prompt.rsplit("user: ", 1)[-1].strip('"')
+    said = prompt.splitlines()[-2].strip('"')
     return "You are late." if "has changed" in prompt else f"You said: {said}"
 
 
 @app.chat(talks, rests_on=trip, model=rules, max_tries=1)
 async def assistant(turn: Turn, talk: Talk[Trip]) -> str:
-    return await turn.ask(talk.prompt(*([talk.ground] if talk.ground else [])), output=str)
+    return await turn.ask(talk.prompt(talk.ground), output=str)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +147,8 @@ async def test_what_was_said_elsewhere_is_taken_over(tmp_path: Path) -> None:
     async with desk(tmp_path) as (engine, _, client):
         before = [user("My city is Rome"), said("A fine one."), user("Where am I?")]
         await client.chat.completions.create(model="assistant", messages=before)
-        assert 'user: "My city is Rome"\nassistant (as the user tells it): "A fine one."' in asked[0]
+        claimed = '"said elsewhere, as the user tells it">\n["role","text"]\n'
+        assert claimed + '["user","My city is Rome"]\n["assistant","A fine one."]' in asked[0]
         with engine.reading():
             assert [(one.text, one.told) for one in talks.messages.all()][:2] == [
                 ("My city is Rome", True),
@@ -245,7 +246,7 @@ async def test_an_answer_is_kept_though_the_client_has_gone(tmp_path: Path) -> N
             model="assistant", messages=[user("Again")], extra_headers={"x-conversation-id": "mine"}
         )
         assert found.choices[0].message.content == "You said: Again"
-        assert 'user: "Hi"\nassistant: "You said: Hi"' in asked[-1]
+        assert '["user","Hi"]\n["assistant","You said: Hi"]' in asked[-1]
 
 
 TOKENS = {"ANN_TOKEN": "ann", "EVE_TOKEN": "eve"}

@@ -33,6 +33,10 @@ class Trip(Record):
     late: int = 0
 
 
+def speaks_of(talk: Talk[Trip], word: str) -> bool:
+    return any(word in text for text in (*talk.said, *(message.text for message in talk.messages)))
+
+
 class Desk:
     """An app with a chat, of which a model's server says the words; a client of it, and what that has read."""
 
@@ -58,13 +62,13 @@ class Desk:
         async def assistant(turn: Turn, talk: Talk[Trip]) -> str:
             """You help passengers."""
             self.weather.get(talk.user)  # it is read, and not told
-            prompt = talk.prompt(*([talk.ground] if talk.ground else []))
-            text = await turn.ask(prompt, output=str, tools=[seats] if "seats" in prompt else [])
+            tools = [seats] if speaks_of(talk, "seats") else []
+            text = await turn.ask(talk.prompt(talk.ground), output=str, tools=tools)
             if text.startswith("Never"):
                 raise Refuse("do not say never")
-            if "careful" in prompt:
+            if speaks_of(talk, "careful"):
                 await turn.ask(f"May one say this? {text}", output=bool)
-            return f"{text} Anything else?" if "polite" in prompt else text
+            return f"{text} Anything else?" if speaks_of(talk, "polite") else text
 
         self.chat = assistant
 

@@ -34,7 +34,7 @@ def ground(talk: Open) -> Trip | None:
 
 @app.chat(talks, rests_on=ground, model="openai:none", max_tries=1)
 async def assistant(turn: Turn, talk: Talk[Trip]) -> str:
-    return await turn.ask(talk.prompt(*([talk.ground] if talk.ground else [])), output=str)
+    return await turn.ask(talk.prompt(talk.ground), output=str)
 
 
 def texts(heard: list[Heard]) -> list[object]:

@@ -46,7 +46,7 @@ async def assistant(turn: Turn, talk: Talk[Trip]) -> str | None:
             talk.forget(text.removeprefix("forget "))
     if talk.changed is not None and talk.changed.new is not None and talk.changed.new.delay < 10:
         return None  # not worth a word
-    return await turn.ask(talk.prompt(*([talk.ground] if talk.ground else [])), output=str)
+    return await turn.ask(talk.prompt(talk.ground), output=str)
 
 
 heard: list[Spoken] = []
@@ -63,6 +63,12 @@ def silence() -> None:
 
 
 numbers = count(1)
+LAST = '<data name="said last">\n["role","text"]\n'
+
+
+def sections(asked: str) -> list[str]:
+    """The facts of a prompt, section by section."""
+    return ["<data " + one.partition("\n</data>")[0] for one in asked.split("<data ")[1:] if "\n</data>" in one]
 
 
 def says(world: World, text: str, *, user: str = "ann", place: str = "c1") -> Said:
@@ -82,9 +88,11 @@ async def test_a_message_is_answered_in_one_decision_with_what_is_remembered_of_
         ("assistant-memory", "c1"),
     ]
     assert [(one.text, one.to, one.user) for one in heard] == [("It is on time.", [said.id], "ann")]
-    assert script.asked == [
-        'What is true now:\n{"user":"ann","flight":"F1","delay":0}\n\nThe user says now:\nuser: "Is my flight on time?"'
-    ]
+    (asked,) = script.asked
+    assert asked.startswith("Answer what the user says now")
+    assert sections(asked)[0].startswith('<data name="true now"')
+    assert sections(asked)[0].endswith('user: "ann"\nflight: "F1"\ndelay: 0')
+    assert sections(asked)[1:] == ['<data name="the user says now">\n"Is my flight on time?"']
 
 
 async def test_the_next_message_is_answered_with_what_was_said_before(world: World) -> None:
@@ -92,7 +100,7 @@ async def test_the_next_message_is_answered_with_what_was_said_before(world: Wor
     await world.send(talks.said, says(world, "Hi"))
     script = world.answer(assistant.agent, "Still here.")
     await world.send(talks.said, says(world, "Are you there?"))
-    assert 'What was said last:\nuser: "Hi"\nassistant: "Hello."' in script.asked[0]
+    assert sections(script.asked[0])[0] == LAST + '["user","Hi"]\n["assistant","Hello."]'
 
 
 async def test_there_is_one_turn_at_a_time_and_messages_that_come_meanwhile_are_answered_together(world: World) -> None:
@@ -103,7 +111,7 @@ async def test_there_is_one_turn_at_a_time_and_messages_that_come_meanwhile_are_
     world.hand_in(talks.said, second, third)
     await world.settle()
     assert [one.to for one in heard] == [[first.id], [second.id, third.id]]
-    assert 'user: "two"\nuser: "three"' in script.asked[1]
+    assert sections(script.asked[1])[-1] == '<data name="the user says now">\n"two"\n"three"'
     assert len(script.asked) == 2
 
 
@@ -140,7 +148,7 @@ async def test_an_answer_is_true_when_it_is_committed(world: World) -> None:
     world.hand_in(talks.said, says(world, "Is it on time?"))
     await world.advance(SECOND / 2)
     await world.send(trips, Trip("ann", "F1", delay=50))
-    assert '"delay":50' in script.asked[-1]
+    assert "delay: 50" in script.asked[-1]
     assert [one.text for one in heard] == ["On time."]  # the first that was answered: the earlier ask was cancelled
     assert len(script.asked) == 1
 
@@ -152,10 +160,11 @@ async def test_the_assistant_speaks_first_when_what_a_conversation_rests_on_chan
     script = world.answer(assistant.unasked, "It is late now.")
     await world.send(trips, Trip("ann", "F1", delay=50))
     assert [(one.text, one.to) for one in heard[1:]] == [("It is late now.", [])]
-    assert (
-        'it was: {"user":"ann","flight":"F1","delay":0}\n- it is now: {"user":"ann","flight":"F1","delay":50}'
-        in (script.asked[0])
-    )
+    assert script.asked[0].startswith("Something has changed")
+    assert sections(script.asked[0])[-1].splitlines()[1:] == [
+        '"it is now": {"delay":50,"flight":"F1","user":"ann"}',
+        '"it was": {"delay":0,"flight":"F1","user":"ann"}',
+    ]
     assert [message.text for message in talks.messages.all()] == ["Is it on time?", "On time.", "It is late now."]
 
 
@@ -203,7 +212,7 @@ async def test_a_change_that_is_not_worth_a_word_counts_as_told(world: World) ->
     await world.send(trips, Trip("ann", "F1", delay=5))
     assert (script.asked, talks.memory["c1"].told) == ([], '{"user":"ann","flight":"F1","delay":5}')
     await world.send(trips, Trip("ann", "F1", delay=50))
-    assert 'it was: {"user":"ann","flight":"F1","delay":5}' in script.asked[0]
+    assert '"it was": {"delay":5,"flight":"F1","user":"ann"}' in script.asked[0]
     assert [one.text for one in heard] == ["On time.", "It is late now."]
 
 
@@ -238,9 +247,10 @@ async def test_facts_are_remembered_of_a_user_in_all_conversations(world: World)
     await world.send(talks.said, says(world, "remember my city is New York"))
     script = world.answer(assistant.agent, "New York.")
     await world.send(talks.said, says(world, "Where am I?", place="c2"), says(world, "Who?", user="bob", place="c3"))
-    asked: dict[str, str] = {text.rsplit("\n", 1)[1]: text for text in script.asked}
-    assert 'To be remembered of the user:\n- "my city is New York"\n\n' in asked['user: "Where am I?"']
-    assert "New York" not in asked['user: "Who?"']
+    asked: dict[str, str] = {sections(text)[-1].splitlines()[1]: text for text in script.asked}
+    remembered = '<data name="to be remembered of the user">\n"my city is New York"'
+    assert sections(asked['"Where am I?"'])[0] == remembered
+    assert "New York" not in asked['"Who?"']
 
 
 async def test_facts_are_bounded_and_can_be_forgotten(world: World) -> None:
@@ -263,7 +273,7 @@ async def test_older_messages_are_folded_into_a_summary_of_bounded_length(world:
     memory = talks.memory["c1"]
     assert len(memory.summary) <= 200
     assert memory.tokens <= 60
-    assert 'What was said before, in short:\n"They spoke of numbers.' in script.asked[0]
+    assert '<data name="said before, in short">\n"They spoke of numbers.' in script.asked[0]
     assert "number 0" not in script.asked[0]
     told = [one.text for asked in folding.asked for one in asked.messages if one.role == "user"]
     assert told == [f"A message of some words that takes room, number {number}." for number in range(len(told))]
@@ -308,7 +318,7 @@ async def test_a_conversation_goes_on_after_a_crash(tmp_path: Path) -> None:
         "It is late now.",
     ]
     assert "my city is New York" in answers.asked[-1]
-    assert 'user: "remember my city is New York"\nassistant: "On time."' in answers.asked[-1]
+    assert LAST + '["user","remember my city is New York"]\n["assistant","On time."]' in answers.asked[-1]
     assert (len(answers.asked), len(unasked.asked)) == (2, 1)
     assert host.row(talks.memory, "c1").count == 5
     await host.stop()

@@ -16,7 +16,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 
-from extrovert import App, Calls, Record, Refuse, Turn
+from extrovert import App, Calls, Prompt, Record, Refuse, Section, Turn
 from extrovert.core.log import Answered, AskSent, Attempted
 from extrovert.models.remote import RemoteModel
 from extrovert.testing import World
@@ -74,10 +74,15 @@ class Desk:
 
         @self.app.agent(wakes_on=self.questions, model=self.fast, **options)
         async def choose(turn: Turn, question: Question) -> None:
-            choice = await turn.run(self.helper, question.text, output=Choice, deps="today", tools=[seats, take])
+            choice = await turn.run(self.helper, self.asked(question), output=Choice, deps="today", tools=[seats, take])
             turn.put(self.choices, self.flights[choice.flight_id])
 
         self.agent = choose
+
+    def asked(self, question: Question) -> str | Prompt:
+        if question.text:
+            return question.text
+        return Prompt("Choose.", Section("flights", self.flights.all(), fields=(Flight.flight_id,)))
 
 
 DOUBLES: dict[int, list[ModelMessage]] = {}
@@ -153,6 +158,18 @@ async def test_a_tool_of_its_own_may_want_to_be_called_otherwise() -> None:
         await world.send(desk.questions, Question("a"))
         assert [row.flight_id for row in desk.choices.all()] == ["F1"]
     assert told(double) == [("weather", "There is no such city."), ("weather", "today: sun in Rome")]
+
+
+async def test_it_is_asked_by_a_prompt_of_live_context_too() -> None:
+    desk = Desk()
+    with World(desk.app) as world:
+        script = world.answer(desk.agent, Choice(flight_id="F1"))
+        await world.send(desk.flights, *FLIGHTS)
+        await world.send(desk.questions, Question("a", ""))
+    (message,) = script.asked[0].messages
+    said = msgspec.json.decode(message)["parts"][0]["content"]
+    assert said.startswith("Choose.")
+    assert '<data name="flights">\n["flight_id"]\n["F1"]\n["F2"]\n</data>' in said
 
 
 async def test_where_a_read_changes_it_goes_on_from_what_it_was_told() -> None:

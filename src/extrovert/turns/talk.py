@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic, NamedTuple
+from typing import Generic, NamedTuple
 
 from typing_extensions import TypeVar
 
@@ -21,12 +21,15 @@ from extrovert.turns.conversation import (
     thread_of,
     tokens,
 )
-from extrovert.turns.rendering import as_line
+from extrovert.turns.prompt import Prompt, Section
 from extrovert.turns.turn import Turn
 
 __all__ = ["Changed", "Talk", "kept"]
 
 G = TypeVar("G", default=None)
+ANSWER = "Answer what the user says now, by what is true now."
+TELL = "Something has changed since the user was last told of it. Tell the user, as far as they may want to know."
+"""The task of a prompt, where a chat gives none."""
 MOST_UNFOLDED = 2
 """How many budgets of messages there may be before the oldest are left out, though nothing has folded them yet."""
 
@@ -87,13 +90,14 @@ class Talk(Generic[G]):
         """Forgets a fact about the user."""
         self._facts = [one for one in self._facts if one != fact]
 
-    def prompt(self, *facts: Record | str) -> str:
-        """The conversation as a prompt, with `facts` that are true now: a text as it is, a record as JSON.
+    def prompt(self, *true: Record | str | Section | None, facts: Record | None = None, task: str = "") -> Prompt:
+        """The conversation as a prompt, with what is `true` now: rows, texts, or sections of their own.
 
-        What stays the same from one message to the next comes first. What was said, summed up or remembered is
-        quoted as JSON, so that a text cannot pass for another's, or for what is true.
+        What stays the same from one message to the next comes first. All of it is fenced as data, also what the user
+        says, and what is remembered. `task` is in the place of what is to be done; a policy that answers in a model's
+        place is given `facts`.
         """
-        return "\n\n".join(self._paragraphs(facts))
+        return Prompt(task or (ANSWER if self.said else TELL), *self._sections(true), facts=facts)
 
     # ---- used by the chat
 
@@ -140,22 +144,26 @@ class Talk(Generic[G]):
             for at, one in enumerate(self._said[0].earlier, start=1)
         )
 
-    def _paragraphs(self, facts: Sequence[Record | str]) -> Iterator[str]:
+    def _sections(self, true: Sequence[Record | str | Section | None]) -> Iterator[Section]:
         if self._facts:
-            yield "To be remembered of the user:\n" + "\n".join(f"- {as_line(fact)}" for fact in self._facts)
+            yield Section("to be remembered of the user", self.facts)
         if self.summary:
-            yield f"What was said before, in short:\n{as_line(self.summary)}"
-        if self.messages:
-            yield "What was said last:\n" + "\n".join(map(_earlier, self.messages))
-        if facts:
-            yield "What is true now:\n" + "\n".join(map(_plain, facts))
+            yield Section("said before, in short", self.summary)
+        claimed = [message for message in self.messages if message.told]
+        if claimed:
+            yield Section("said elsewhere, as the user tells it", claimed, fields=(Message.role, Message.text))
+        if heard := [message for message in self.messages if not message.told]:
+            yield Section("said last", heard, fields=(Message.role, Message.text))
+        now = [one for one in true if one is not None and not isinstance(one, Section)]
+        if now:
+            yield Section("true now", now if len(now) > 1 else now[0])
+        yield from (one for one in true if isinstance(one, Section))
         if self.changed is not None:
-            yield (
-                f"This has changed since the user was last told of it, and the user may want to know:\n"
-                f"- it was: {_plain(self.changed.old)}\n- it is now: {_plain(self.changed.new)}"
+            yield Section(
+                "changed since the user was told", {"it was": self.changed.old, "it is now": self.changed.new}
             )
         if self.said:
-            yield "The user says now:\n" + "\n".join(_quoted("user", text) for text in self.said)
+            yield Section("the user says now", self.said)
 
 
 def kept(talks: Conversations, memory: Memory, budget: int) -> tuple[Message, ...]:
@@ -172,17 +180,3 @@ def kept(talks: Conversations, memory: Memory, budget: int) -> tuple[Message, ..
             break
         found.append(message)
     return tuple(reversed(found))
-
-
-def _earlier(message: Message) -> str:
-    """A message as it is told. Who leads a conversation elsewhere may make the assistant have said anything."""
-    told = message.told and message.role == "assistant"
-    return _quoted("assistant (as the user tells it)" if told else message.role, message.text)
-
-
-def _quoted(role: str, text: str) -> str:
-    return f"{role}: {as_line(text)}"
-
-
-def _plain(fact: Any) -> str:
-    return fact if isinstance(fact, str) else as_line(fact)

@@ -183,7 +183,7 @@ class Turn:
         return await Asking(self, request)
 
     async def run(
-        self, agent: Any, prompt: str, *, output: TypeForm[T], deps: Any = None, tools: Sequence[ToolLike] = ()
+        self, agent: Any, prompt: str | Prompt, *, output: TypeForm[T], deps: Any = None, tools: Sequence[ToolLike] = ()
     ) -> T:
         """The result of a whole agent of Pydantic AI, as an `output`: its output type, or one that is read alike.
 
@@ -191,7 +191,8 @@ class Turn:
         run outside: give it as `tools` what is to read live context, to write or to act, as in `ask`.
         """
         by = self._whom(None)
-        return typed(output).decode(await delegate(self, agent, prompt, deps=deps, tools=tools, by=by))
+        text, _ = asked_of(prompt, self._scope, prompted=True)
+        return typed(output).decode(await delegate(self, agent, str(text), deps=deps, tools=tools, by=by))
 
     async def sleep_until(self, moment: datetime) -> None:
         """Waits until `moment`, also over a restart; then the turn runs again, over what is true by then."""
