@@ -52,6 +52,11 @@ class LeanOpenAI(AsyncOpenAI):
         found = f"http://{found}" if found and "://" not in found else found
         return found if found.startswith("http") else None
 
+    @cached_property
+    def sent_to(self) -> str:
+        """The address of every request."""
+        return str(self.base_url).rstrip("/") + PATH
+
     @property
     def session(self) -> aiohttp.ClientSession:
         """The connections."""
@@ -89,8 +94,7 @@ class _Completions:
         body |= parameters.get("extra_body") or {}
         more: dict[str, str] = parameters.get("extra_headers") or {}
         headers = {**self._client.sent_headers, **more}
-        url = str(self._client.base_url).rstrip("/") + PATH
-        timeout, proxy = _timeout(parameters.get("timeout")), self._client.proxy
+        url, proxy, timeout = self._client.sent_to, self._client.proxy, _timeout(parameters.get("timeout"))
         try:
             async with self._client.session.post(
                 url, data=msgspec.json.encode(body), headers=headers, timeout=timeout, proxy=proxy
