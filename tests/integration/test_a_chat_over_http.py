@@ -337,8 +337,11 @@ async def test_a_chat_that_is_not_there_is_not_found(tmp_path: Path) -> None:
                 404,
                 "There is no chat 'nobody'. This app has: assistant.",
             )
-        for body in (b"{", b'{"text": " "}', b"[]"):
+        deep = b'{"text": "Hi", "deep": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+        for body in (b"{", b'{"text": " "}', b"[]", deep):
             assert (await ask(http, "/chat/assistant/mine", body)).status == 400
+        answer = await ask(http, "/v1/chat/completions", deep.replace(b'"text"', b'"model"'))
+        assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
 
 
 # ---- AG-UI

@@ -127,6 +127,22 @@ async def test_more_requests_than_a_client_has_connections_by_default_are_under_
         await fast.close()
 
 
+async def test_a_proxy_that_the_environment_names_leads_to_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ModelServer() as server:
+        monkeypatch.setenv("http_proxy", server.url.removeprefix("http://").removesuffix("/v1"))
+        server.answers("plain", "plain")
+        declared = Model("fast", "openai:gpt-5-mini", base_url="http://far.example/v1", api_key_env="CANARY_KEY")
+        fast = RemoteModel(declared)
+        assert bytes((await fast(request(str))).answer) == b'"plain"'
+        await fast.close()
+        monkeypatch.setenv("no_proxy", "far.example")
+        fast = RemoteModel(declared)
+        with pytest.raises(TransientError, match="could not be reached"):
+            await fast(request(str))
+        await fast.close()
+    assert [asked.path for asked in server.asked] == ["http://far.example/v1/chat/completions"]
+
+
 async def test_a_key_that_is_not_there_is_told_by_the_name_of_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CANARY_KEY")
     async with ModelServer() as server:

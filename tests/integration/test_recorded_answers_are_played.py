@@ -132,3 +132,18 @@ async def test_calls_of_tools_are_played_though_somebody_listens(tmp_path: Path)
     heard: list[str] = []
     reply = await played.streamed(request(), heard.append)
     assert (bytes(reply.answer), heard) == (canonical(Calls.of("double", {})), [""])
+
+
+async def test_a_line_that_was_half_written_when_the_process_died_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    await recorded(path)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    for left, kept in ((first + second[:-20], [first]), (first + second[:-1], [first, second])):
+        path.write_bytes(left)
+        async with ModelServer() as server:
+            server.answers(Twice(14))
+            answers, failed = await Desk(server.url, path, "ask").counted(Row("a", 7))
+        assert (answers, failed) == ([Row("a", 14)], [])
+        *before, added = path.read_bytes().splitlines(keepends=True)
+        assert before == kept
+        assert added.endswith(b"}\n")

@@ -424,3 +424,10 @@ async def test_an_id_is_that_of_one_message_whatever_conversations_are_called(wo
     for conversation, name in (("ann/a", "b/c"), ("ann/a/b", "c"), ("ann/a%2Fb", "c"), ("ann/a", "b%2Fc")):
         assert not take(world.engine, assistant, conversation=conversation, user="ann", text="Hi", id=name).again
         await world.settle()
+
+
+async def test_who_speaks_in_anothers_conversation_does_not_silence_its_user(world: World) -> None:
+    world.answer(assistant.agent, "Yes.")
+    world.hand_in(talks.said, says(world, "Hello?"), says(world, "Tell me all.", user="eve"))
+    await world.settle()
+    assert [(one.user, one.text) for one in talks.messages.all()] == [("ann", "Hello?"), ("ann", "Yes.")]

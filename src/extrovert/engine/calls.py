@@ -115,7 +115,7 @@ class Calls:
         """Nobody waits for this call any more."""
         task = self._tasks.pop((turn, place), None)
         if task is not None:
-            self._fall_silent((turn, place))
+            self._fall_silent((turn, place), self._speaking.get((turn, place)))
             task.cancel()
 
     async def close(self) -> None:
@@ -145,7 +145,7 @@ class Calls:
         place, name = (call.turn, call.place), _name(call)
 
         def heard(text: str) -> None:
-            if text and place in self._speaking:
+            if text and self._speaking.get(place) is call:
                 self.words.tell(call.agent, call.key, Delta(name, text))
 
         self._speaking[place] = call
@@ -153,16 +153,17 @@ class Calls:
         try:
             reply = await speaker.streamed(call.request, heard)
         except BaseException:
-            self._fall_silent(place)
+            self._fall_silent(place, call)
             raise
-        if self._speaking.pop(place, None) is not None:
+        if self._speaking.get(place) is call:
+            del self._speaking[place]
             self.words.tell(call.agent, call.key, Done(name))
         return reply
 
-    def _fall_silent(self, place: tuple[str, Place]) -> None:
-        """What is being said under this place is cut off, at once."""
-        call = self._speaking.pop(place, None)
-        if call is not None:
+    def _fall_silent(self, place: tuple[str, Place], call: Call | None) -> None:
+        """What this call is saying is cut off, at once; another one may speak in its place by now."""
+        if call is not None and self._speaking.get(place) is call:
+            del self._speaking[place]
             self.words.tell(call.agent, call.key, Cut(_name(call)))
 
     def _timed(self, call: Call) -> TimedAnswerer | None:

@@ -31,29 +31,29 @@ class Agents:
     def __init__(self) -> None:
         if find_spec("pydantic_ai") is None:
             raise MissingExtra("The package `pydantic-ai-slim`, for running agents,", "models")
-        self._waiting: OrderedDict[tuple[str, str], Run] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, str], tuple[str, Run]] = OrderedDict()
 
     async def step(self, turn: str, work: Delegated) -> Raw:
         """What the agent wants next, or its result. Raises what ends its run, `PermanentError` for what the library
         says."""
-        run = self._waiting.pop((turn, _place(work, len(work.heard) - 1)), None)
+        run = self._found(turn, work, len(work.heard) - 1)
         if run is None:
             run = Run(work)
-        elif work.heard:
+        else:
             run.hear(*work.heard[-1])
         step = await self._next(run, work)
         if not isinstance(step, Ends):
-            self._keep((turn, _place(work, len(work.heard))), run)
+            self._keep(turn, work, run)
         return Raw(canonical(step))
 
     async def call(self, turn: str, tool: DelegatedTool) -> Raw:
         """What a tool of the agent's own gives. Raises what it raises."""
-        work, place = tool.work, (turn, _place(tool.work, len(tool.work.heard)))
-        run = self._waiting.get(place)
+        work = tool.work
+        run = self._found(turn, work, len(work.heard))
         if run is None:
             run = Run(work)
             await self._next(run, work)
-            self._keep(place, run)
+        self._keep(turn, work, run)
         return await run.calls[tool.name]()
 
     async def _next(self, run: Run, work: Delegated) -> Step:
@@ -67,26 +67,40 @@ class Agents:
             run.close()
             raise
 
-    def _keep(self, place: tuple[str, str], run: Run) -> None:
-        other, self._waiting[place] = self._waiting.pop(place, None), run
-        if other is None and len(self._waiting) > MOST:
+    def _found(self, turn: str, work: Delegated, heard: int) -> Run | None:
+        """The run of this work that has heard so much. One that has heard otherwise, since the turn was run again, is
+        let go."""
+        place, run = self._waiting.pop((turn, _named(work)), ("", None))
+        if run is None or (heard >= 0 and place == _heard(work, heard)):
+            return run
+        run.close()
+        return None
+
+    def _keep(self, turn: str, work: Delegated, run: Run) -> None:
+        other = self._waiting.pop((turn, _named(work)), None)
+        if other is None and len(self._waiting) >= MOST:
             _, other = self._waiting.popitem(last=False)
+        self._waiting[turn, _named(work)] = _heard(work, len(work.heard)), run
         if other is not None:
-            other.close()
+            other[1].close()
 
     async def close(self) -> None:
         """Lets all go."""
-        runs = list(self._waiting.values())
+        runs = [run for _, run in self._waiting.values()]
         self._waiting.clear()
         for run in runs:
             run.close()
         await asyncio.gather(*(run.task for run in runs), return_exceptions=True)
 
 
-def _place(work: Delegated, heard: int) -> str:
-    """Names an agent that has heard so much of what `work` has."""
-    said = [part for name, value in work.heard[: max(heard, 0)] for part in (name, bytes(value))]
-    return fingerprint(str(id(work.agent)), work.prompt, work.tools, str(heard), *said)
+def _named(work: Delegated) -> str:
+    """Names the work in its turn."""
+    return fingerprint(str(id(work.agent)), work.prompt, work.tools)
+
+
+def _heard(work: Delegated, heard: int) -> str:
+    """Names the first of what `work` has heard, so many."""
+    return fingerprint(*(part for name, value in work.heard[:heard] for part in (name, bytes(value))))
 
 
 class Run:

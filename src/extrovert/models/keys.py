@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["without_keys"]
+__all__ = ["MIN_SECRET", "SECRET", "without_keys"]
 
 SECRET = ("_KEY", "_TOKEN", "_SECRET")
 """How the names of the environment variables end that hold what nobody is to see."""

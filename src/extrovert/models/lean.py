@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from functools import cached_property
 from typing import Any, cast
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
@@ -21,6 +22,7 @@ from openai.types.chat import ChatCompletion
 __all__ = ["LeanOpenAI"]
 
 PATH = "/chat/completions"
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 APART = frozenset({"extra_headers", "extra_query", "extra_body", "timeout", "stream"})
 """The parameters of `create` that are no fields of the request."""
 
@@ -39,6 +41,16 @@ class LeanOpenAI(AsyncOpenAI):
         """The headers of every request."""
         known = {**self.default_headers, **self.auth_headers, "Content-Type": "application/json"}
         return {name: value for name, value in known.items() if isinstance(value, str)}
+
+    @cached_property
+    def proxy(self) -> str | None:
+        """The HTTP proxy that leads to the provider where the environment says so: `HTTPS_PROXY`, `NO_PROXY`, …"""
+        host, known = self.base_url.host, getproxies()
+        if host in HERE or proxy_bypass(host):
+            return None
+        found = known.get(self.base_url.scheme) or known.get("all") or ""
+        found = f"http://{found}" if found and "://" not in found else found
+        return found if found.startswith("http") else None
 
     @cached_property
     def sent_to(self) -> str:
@@ -82,10 +94,10 @@ class _Completions:
         body |= parameters.get("extra_body") or {}
         more: dict[str, str] = parameters.get("extra_headers") or {}
         headers = {**self._client.sent_headers, **more}
-        url = self._client.sent_to
+        url, proxy, timeout = self._client.sent_to, self._client.proxy, _timeout(parameters.get("timeout"))
         try:
             async with self._client.session.post(
-                url, data=msgspec.json.encode(body), headers=headers, timeout=_timeout(parameters.get("timeout"))
+                url, data=msgspec.json.encode(body), headers=headers, timeout=timeout, proxy=proxy
             ) as response:
                 content = await response.read()
         except TimeoutError as error:

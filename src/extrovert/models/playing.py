@@ -86,6 +86,18 @@ class RecordedModel:
         return Recording(found.hash, found.asked, reply.answer, reply.usage)
 
 
+def _mended(path: Path) -> None:
+    """Ends the last line of a file that is added to. One that was only half written when the process died goes."""
+    written = path.read_bytes()
+    whole = written[: written.rfind(b"\n") + 1]
+    if last := written[len(whole) :]:
+        try:
+            _line.decode(last)
+            path.write_bytes(written + b"\n")
+        except msgspec.DecodeError:
+            path.write_bytes(whole)
+
+
 def _read(path: Path, *, must_exist: bool) -> dict[str, Recording]:
     """The answers in the file, by question; the first counts. Raises `DeclarationError` for what is no recording."""
     if not path.exists():
@@ -95,6 +107,8 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Recording]:
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         return {}
+    if not must_exist:
+        _mended(path)
     found: dict[str, Recording] = {}
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:

@@ -63,12 +63,12 @@ class Talk(Generic[G]):
         self.changed = changed
         self._turn = turn
         self._talks = talks
-        self._said: list[Said] = turn.events if isinstance(woken_by, Said) else []
-        self._memory = talks.memory.get(self.id) or Memory(self.id, woken_by.user)
+        said: list[Said] = turn.events if isinstance(woken_by, Said) else []
+        self._memory = talks.memory.get(self.id) or Memory(self.id, said[0].user if said else woken_by.user)
         self.user = self._memory.user
-        for one in self._said:
-            if one.user != self.user:
-                raise TurnError(f"Conversation `{self.id}` is of user `{self.user}`: `{one.user}` cannot speak in it.")
+        self._said = [one for one in said if one.user == self.user]
+        if said and not self._said:
+            raise TurnError(f"Conversation `{self.id}` is of user `{self.user}`: `{said[0].user}` cannot speak in it.")
         known = talks.known.get(self.user)
         self._facts = [] if known is None else list(known.facts)
         self._known = known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from extrovert import DeclarationError
 from extrovert.engine.calls import Calls, Outcome
 from extrovert.engine.shard import Call
+from extrovert.engine.words import Begun, Cut, Delta, Done, Word
 from extrovert.turns.request import Reply, Request
 from tests.hosts import Rule, until
 
@@ -116,3 +118,41 @@ async def test_an_answer_that_is_no_json_is_an_error() -> None:
     calls.start(call(), outcomes.append)
     await until(lambda: bool(outcomes))
     assert isinstance(outcomes[0][1], msgspec.DecodeError)
+
+
+class SlowToEnd:
+    """Says a word, and another one when it may go on; where it is cancelled, it ends when it may."""
+
+    def __init__(self) -> None:
+        self.goes_on, self.ends = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, request: Request) -> Reply:
+        return await self.streamed(request, str)
+
+    async def streamed(self, request: Request, heard: Callable[[str], Any]) -> Reply:
+        heard("one")
+        try:
+            await self.goes_on.wait()
+        except asyncio.CancelledError:
+            await self.ends.wait()
+            raise
+        heard("two")
+        return Reply(msgspec.Raw(b'"one two"'))
+
+
+async def test_one_that_is_slow_to_end_does_not_cut_off_who_speaks_in_its_place() -> None:
+    slow, heard, ended = SlowToEnd(), list[Word](), list[Outcome]()
+    calls = Calls({"model": slow})
+    calls.words.listen("agent", "k", heard.append)
+    request = Request("ask", "model", "?", str)
+    calls.start(Call("t", "agent", "k", (request.hash, 0), request, 1_000), ended.append)
+    await until(lambda: len(heard) == 2)
+    calls.cancel("t", (request.hash, 0))
+    calls.start(Call("t", "agent", "k", (request.hash, 0), request, 2_000), ended.append)
+    await until(lambda: len(heard) == 5)
+    slow.ends.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    slow.goes_on.set()
+    await until(lambda: len(ended) == 1)
+    assert [type(word) for word in heard] == [Begun, Delta, Cut, Begun, Delta, Delta, Done]

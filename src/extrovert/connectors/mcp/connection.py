@@ -45,14 +45,15 @@ class Connection:
             raise PermanentError(f"{self._who}: {wrong}")
         try:
             async with asyncio.timeout(self._way.timeout_s):
-                return result_of(await live.client.call_tool(tool, arguments, meta=meta))  # pyright: ignore
+                given = await live.client.call_tool(tool, arguments, meta=meta)  # pyright: ignore
+                return result_of(given, self._way.without_secrets)
         except TimeoutError:
             raise ExtrovertError(f"{self._who} did not answer within {self._way.timeout_s:g} s.") from None
         except MCPError as error:
             raise await self._told(live, tool, error) from error
         except Exception as error:
             await live.end()
-            raise ExtrovertError(f"{self._who} broke off: {_said(error)}") from error
+            raise ExtrovertError(f"{self._who} broke off: {self._way.without_secrets(_said(error))}") from error
 
     async def close(self) -> None:
         """Ends the connection, and the program that was started."""
@@ -64,7 +65,8 @@ class Connection:
         """What the protocol's error means for who called."""
         from mcp import types
 
-        said = f"{self._who}: tool `{tool}`: {error.message}"
+        error_said = self._way.without_secrets(error.message)
+        said = f"{self._who}: tool `{tool}`: {error_said}"
         match error.code:
             case types.METHOD_NOT_FOUND | types.INVALID_PARAMS | types.PARSE_ERROR:
                 return PermanentError(said)
@@ -73,7 +75,7 @@ class Connection:
                 return TransientError(said)
             case types.CONNECTION_CLOSED:
                 await live.end()
-                return ExtrovertError(f"{self._who} is gone before it answered: {error.message}.")
+                return ExtrovertError(f"{self._who} is gone before it answered: {error_said}.")
             case _:
                 return ExtrovertError(said)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from extrovert.core.errors import DeclarationError, PermanentError
 from extrovert.core.record import Record
+from extrovert.models.keys import MIN_SECRET, SECRET, without_keys
 
 __all__ = ["Way", "way_of"]
 
@@ -28,6 +29,12 @@ class Way(Record):
     def token(self) -> str:
         """The token for the address; "" where none is declared. Raises `PermanentError` where it is not there."""
         return _variable(self.token_env) if self.token_env else ""
+
+    def without_secrets(self, text: str) -> str:
+        """Text without the token and the keys that the server was given, which it may say back."""
+        for name, value in self.env.items():
+            text = text.replace(value, "[key]") if name.endswith(SECRET) and len(value) >= MIN_SECRET else text
+        return without_keys(text, self.token_env or None)
 
     def variables(self) -> dict[str, str]:
         """The variables of the program, beside those that every program gets."""

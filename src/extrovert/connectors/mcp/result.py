@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from typing_extensions import TypeForm
@@ -59,10 +60,20 @@ class TrustedResult(McpResult, omit_defaults=True):
     data: Any = None
 
 
-def result_of(given: types.CallToolResult) -> McpResult:
-    """What the protocol's result says. What is neither text nor data is only named."""
+def result_of(given: types.CallToolResult, clean: Callable[[str], str] = str) -> McpResult:
+    """What the protocol's result says, each text as `clean` gives it. What is neither text nor data is only named."""
     parts = [getattr(one, "text", None) or f"[{one.type}]" for one in given.content]
     text = "\n".join(parts)
     if len(text) > MOST:
         text = f"{text[:MOST]}\n[{len(text) - MOST} more characters were cut off]"
-    return McpResult(text, given.structured_content, given.is_error)
+    return McpResult(clean(text), _cleaned(given.structured_content, clean), given.is_error)
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(one, clean) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {clean(name): _cleaned(one, clean) for name, one in cast("dict[str, Any]", value).items()}
+    return value

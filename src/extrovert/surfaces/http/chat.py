@@ -45,7 +45,7 @@ async def chats(site: Site) -> Sequence[BaseRoute]:
         chat, place = chat_named(engine, request), place_of(request, request.path_params["conversation"])
         try:
             said = _said_of.decode(await request.body())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise Refusal(400, "wrong", f'Send JSON such as {{"text": "…", "id": "…"}}: {error}.') from error
         taken = take(
             engine, chat, conversation=place.conversation, user=place.user, text=said.text, id=said.id or token_hex(8)

@@ -69,7 +69,7 @@ class Guard:
         self._check_origin(headers)
         self._check_size(headers)
         fits, user = self._keys.fits(headers)
-        wait_s = self._rates.take(("user", user) if user is not None else _address(scope))
+        wait_s = self._rates.take(("user", user) if user is not None else (fits, _address(scope)))
         if wait_s:
             seconds = ceil(wait_s)
             message = f"More than {self._http.per_minute} requests a minute. Ask again in {seconds} s, and less often."

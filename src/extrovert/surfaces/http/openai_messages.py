@@ -63,7 +63,7 @@ def asked_of(body: bytes) -> Asked:
     """What is asked. Raises `Refusal` for what cannot be answered."""
     try:
         found = _body_of.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Refusal(400, "wrong", f"This is no request for a completion: {error}.") from error
     if found.n not in (None, 1):
         raise Refusal(400, "wrong", "There is one answer: leave out `n`.")

@@ -82,15 +82,17 @@ class Watching:
     async def look(self) -> None:
         """Looks once, and tells what has changed."""
         since, all_of = self._offset, list(self._watched.items())
+        offset = since
         for start in range(0, len(all_of), AT_A_TIME):
             some = all_of[start : start + AT_A_TIME]
             found = await self._backing.compare(Compare([one.look for _, one in some], since))
             if start == 0:
-                self._offset = found.offset
+                offset = found.offset
             if found.prints is None:
                 continue
             for address, now in zip([address for address, _ in some], found.prints, strict=True):
                 await self._compared(address, now)
+        self._offset = offset  # not before: where a part could not be looked at, all are looked at again
 
     async def _compared(self, address: str, now: str) -> None:
         one = self._watched.get(address)

@@ -186,6 +186,15 @@ async def test_users_are_counted_apart_and_so_are_those_who_guess(
         assert (await ask(http, "/me", authorization=bearer(BOB))).status == 200
 
 
+async def test_who_guesses_takes_nothing_from_who_has_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXTROVERT_TOKEN", ANN)  # behind a proxy all come from its address
+    async with airport(tmp_path, http := Http(port=0, per_minute=1), routes):
+        assert (await ask(http, "/me", authorization=bearer("no-such-token-at-all"))).status == 401
+        assert (await ask(http, "/me", authorization=bearer(ANN))).status == 200
+
+
 # ---- what goes wrong
 
 
