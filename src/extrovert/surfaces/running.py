@@ -42,6 +42,9 @@ def run(
             show_default=False,
         ),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="What EXTROVERT_MODEL says.", show_default=False)
+    ] = None,
 ) -> None:
     """Run an app until Ctrl-C.
 
@@ -53,19 +56,26 @@ def run(
     With --http it listens on this machine, and beyond it where a host is given: then every request has to bring the
     token of the environment variable EXTROVERT_TOKEN, or one that --user names. Port 0 takes one that is free.
 
+    With --model the app finds that name in the environment variable EXTROVERT_MODEL: for apps that ask whatever model
+    it names.
+
     Examples:
       extrovert run airline.py
       extrovert run airline.py:app --data /var/lib/airline
       extrovert run airline.py --http 8000
       extrovert run airline.py --http 0.0.0.0:8000 --user ANNS_TOKEN=ann
+      extrovert run examples/assistant.py --model openai:gpt-5-mini
     """
     import asyncio
+    import os
 
     from extrovert.surfaces.apps import locate
     from extrovert.surfaces.printing import console
 
     place = locate(app, data)
     host = _host(http, user or [])
+    if model is not None:
+        os.environ["EXTROVERT_MODEL"] = model
     declared = place.reference().load().declared()
     asyncio.run(_run(place, declared, host, console()))
 
