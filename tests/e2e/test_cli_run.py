@@ -30,9 +30,9 @@ def test_it_says_where_it_runs_and_stops_cleanly(home: Home, number: signal.Sign
 
 def test_the_app_finds_the_model_that_is_named(home: Home) -> None:
     with (home.path / "airline.py").open("a") as file:
-        file.write('\nimport os\n\nprint("it asks", os.environ["EXTROVERT_MODEL"], flush=True)\n')
-    with home.running("--model", "openai:gpt-5-mini") as run:
-        assert run.greeting == "it asks openai:gpt-5-mini"
+        file.write('\nimport os\n\nwith open("asked", "w") as asked:\n    asked.write(os.environ["EXTROVERT_MODEL"])\n')
+    with home.running("--model", "openai:gpt-5-mini"):
+        assert (home.path / "asked").read_text() == "openai:gpt-5-mini"
 
 
 def test_events_that_are_sent_to_it_wake_its_agents(home: Home) -> None:
