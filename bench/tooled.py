@@ -33,7 +33,7 @@ from extrovert.engine.loop import Engine
 
 __all__ = ["measure"]
 
-ASKS = 2_000
+ASKS = 1_000
 FLIGHTS = (200, 500, 1_000)
 LATENCIES_MS = (0, 500)
 SEATS = 3
