@@ -163,6 +163,6 @@ async def serving(app: App, data: Path, answerers: Mapping[str, Answerer] | None
 
 async def until(condition: Callable[[], object]) -> None:
     """Lets the loop go round until `condition` holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)
