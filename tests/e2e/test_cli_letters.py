@@ -9,7 +9,9 @@ COMPLAINT = {"booking_id": "B1", "text": "late"}
 
 def mend(home: Home) -> None:
     """From now on the airline has larger aeroplanes."""
-    text = AIRLINE.read_text().replace("seats: Annotated[int, Meta(ge=0, le=1000)]", "seats: Annotated[int, Meta(ge=0, le=5000)]")
+    text = AIRLINE.read_text().replace(
+        "seats: Annotated[int, Meta(ge=0, le=1000)]", "seats: Annotated[int, Meta(ge=0, le=5000)]"
+    )
     (home.path / "airline.py").write_text(text)
 
 
