@@ -125,7 +125,7 @@ async def _asked(app: App, model: Model, count: int, answerer: Any = None) -> fl
     with tempfile.TemporaryDirectory() as directory:
         async with hosted(app.declared(), Path(directory)) as engine:
             if answerer is not None:
-                engine.calls.answer_for(choose.name, answerer)
+                engine.calls.answer_for(f"agent:{choose.name}", answerer)
             spent = time.process_time()
             await feed(engine, "cases", chunks, ahead=count)
             spent = time.process_time() - spent
