@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from extrovert.core.log import Answered, Attempted, Body, Decided, Ended, Failed
+from extrovert.engine.listeners import Listeners
 from extrovert.turns.fold import Fold
 
 __all__ = ["Following", "Step"]
@@ -19,7 +20,7 @@ class Following:
 
     def __init__(self, fold: Fold) -> None:
         self._fold = fold
-        self._followers: dict[tuple[str, Any], dict[object, Callable[[Step], None]]] = {}
+        self._followers: Listeners[Step] = Listeners()
 
     @property
     def followed(self) -> bool:
@@ -29,16 +30,7 @@ class Following:
     def follow(self, agent: str, key: Any, told: Callable[[Step], None]) -> Callable[[], None]:
         """From now on `told` is called with each step of a turn of this agent and key, until what is returned is
         called. It must not raise, and not wait."""
-        mark = object()
-        self._followers.setdefault((agent, key), {})[mark] = told
-
-        def leave() -> None:
-            followers = self._followers.get((agent, key), {})
-            followers.pop(mark, None)
-            if not followers:
-                self._followers.pop((agent, key), None)
-
-        return leave
+        return self._followers.add(agent, key, told)
 
     def logged(self, body: Body) -> None:
         """An entry has been logged and applied."""
@@ -46,8 +38,7 @@ class Following:
             return
         if isinstance(body, Answered):
             turn = self._fold.running.get(body.turn)
-            about = None if turn is None else (turn.agent.name, turn.key)
+            if turn is not None:
+                self._followers.tell(turn.agent.name, turn.key, body)
         else:
-            about = body.agent, body.key
-        for told in [*self._followers.get(about, {}).values()] if about is not None else ():
-            told(body)
+            self._followers.tell(body.agent, body.key, body)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from extrovert.core.record import Record
+from extrovert.engine.listeners import Listeners
 
 __all__ = ["Begun", "Cut", "Delta", "Done", "Word", "Words"]
 
@@ -47,28 +48,18 @@ class Words:
     """Who listens to which agent and key. Models are asked to stream their text only where somebody does."""
 
     def __init__(self) -> None:
-        self._listeners: dict[tuple[str, Any], dict[object, Callable[[Word], None]]] = {}
+        self._listeners: Listeners[Word] = Listeners()
 
     def listen(self, agent: str, key: Any, heard: Callable[[Word], None]) -> Callable[[], None]:
         """From now on `heard` is called, in the engine's event loop, with each word of what this agent is answered for
         this key, in order, until what is returned is called. Requests that have gone out before are not heard. It must
         not raise, and not wait."""
-        mark = object()
-        self._listeners.setdefault((agent, key), {})[mark] = heard
-
-        def leave() -> None:
-            listeners = self._listeners.get((agent, key), {})
-            listeners.pop(mark, None)
-            if not listeners:
-                self._listeners.pop((agent, key), None)
-
-        return leave
+        return self._listeners.add(agent, key, heard)
 
     def wanted(self, agent: str, key: Any) -> bool:
         """Whether somebody listens."""
-        return (agent, key) in self._listeners
+        return self._listeners.wanted(agent, key)
 
     def tell(self, agent: str, key: Any, word: Word) -> None:
         """Somebody listens, and this is said."""
-        for heard in [*self._listeners.get((agent, key), {}).values()]:
-            heard(word)
+        self._listeners.tell(agent, key, word)

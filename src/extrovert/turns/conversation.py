@@ -12,6 +12,7 @@ from extrovert.context.table import Table
 from extrovert.core.ids import fingerprint
 from extrovert.core.record import Record
 from extrovert.core.untrusted import Untrusted
+from extrovert.turns.prompt import estimated
 
 __all__ = [
     "Conversations",
@@ -33,14 +34,13 @@ __all__ = [
 ]
 
 Role = Literal["user", "assistant"]
-LETTERS_A_TOKEN = 4
 TOKENS_A_MESSAGE = 4
 """What a message takes beside its text: who says it."""
 
 
 def tokens(text: str) -> int:
     """About how many tokens a message takes in a prompt."""
-    return len(text.encode()) // LETTERS_A_TOKEN + TOKENS_A_MESSAGE
+    return estimated(text) + TOKENS_A_MESSAGE
 
 
 def thread_of(before: str, said: str) -> str:

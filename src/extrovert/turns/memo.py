@@ -12,10 +12,9 @@ __all__ = ["Memo"]
 class Memo:
     """The asks of one attempt: `asked` has their places in order, `used` the answers that it took.
 
-    `latest` is the question whose answer it took last; `latest_ask` the latest to a model, with that answer
-    (a learner cannot be told why its answer is refused). `at_us` is
-    the time of the newest answer that it took. A guarded turn is given the `positions` of its answers. `aged` says that
-    it wanted answers of no more than an age.
+    `latest` is the question whose answer it took last; `latest_ask` the latest to a model, with that answer (a learner
+    cannot be told why its answer is refused). `at_us` is the time of the newest answer that it took. A guarded turn is
+    given the `positions` of its answers. `aged` says that it wanted answers of no more than an age.
     """
 
     def __init__(
