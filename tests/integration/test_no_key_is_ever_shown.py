@@ -73,6 +73,29 @@ def told(server: ModelServer, acts: str) -> None:
             server.answers("a quiet answer")
 
 
+async def test_settings_of_an_agent_that_may_hold_a_key_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_KEY", "sk-another-one")
+    app = App("app")
+    rows = app.table("rows", Row, key=Row.key)
+    fast = app.model("fast", "openai:gpt-5-mini", base_url="http://127.0.0.1:9/v1", api_key_env="CANARY_KEY")
+    helper = Helper(output_type=str, name="helper", model_settings={"extra_headers": {"x-other": CANARY}})
+
+    @app.agent(wakes_on=rows, model=fast, max_tries=1)
+    async def think(turn: Turn, row: Row) -> None:
+        await turn.run(helper, row.key, output=str)
+
+    async with app.serving(tmp_path) as engine:
+        await engine.send(rows, [Row("a")])
+        await until(lambda: [e for e in engine.store.entries() if isinstance(body(e), Dead)])
+        (letter,) = [one for e in engine.store.entries() if isinstance(one := body(e), Dead)]
+    assert "model_settings (extra_headers) may hold a key" in letter.cause
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            assert CANARY.encode() not in path.read_bytes(), path
+
+
 @pytest.mark.parametrize("acts", ["refuses", "breaks", "cuts", "calls", "answers"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_canary_is_shown(

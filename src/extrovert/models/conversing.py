@@ -11,11 +11,13 @@ from pydantic import TypeAdapter
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 
+from extrovert.core.errors import PermanentError
 from extrovert.core.ids import canonical, fingerprint
 from extrovert.models.messages import refused
 from extrovert.turns.delegating import Conversation
 from extrovert.turns.exchange import calls_of
 from extrovert.turns.request import Request
+from extrovert.turns.told import shown
 
 __all__ = ["conversation", "messages_out", "parameters_out", "response_of", "response_out"]
 
@@ -32,9 +34,16 @@ def messages_out(messages: list[Any]) -> list[Raw]:
 
 
 def parameters_out(parameters: ModelRequestParameters, settings: Any) -> Raw:
-    """What else a model is told, as JSON: tools, the wanted answer, settings."""
+    """What else a model is told, as JSON: tools, the wanted answer, settings. Raises `PermanentError` for settings that
+    may hold a key, which the log would keep."""
+    given = dict(settings or {})
+    if given != shown(given):
+        raise PermanentError(
+            f"The agent's model_settings ({', '.join(sorted(given))}) may hold a key, and the log would keep it. Give "
+            f"what does to the model of the turn: app.model(…, settings=…)."
+        )
     told = _parameters.dump_python(parameters, mode="json", exclude_defaults=True)
-    return Raw(canonical({"parameters": told, "settings": dict(settings or {})}))
+    return Raw(canonical({"parameters": told, "settings": given}))
 
 
 def conversation(request: Request) -> tuple[list[Any], Any, dict[str, Any]]:

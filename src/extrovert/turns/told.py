@@ -12,7 +12,7 @@ from extrovert.core.ids import canonical, fingerprint
 from extrovert.core.log import Told
 from extrovert.core.typed import typed
 
-__all__ = ["HIDDEN", "told_of"]
+__all__ = ["HIDDEN", "shown", "told_of"]
 
 HIDDEN = "[key]"
 """What is in the log in the place of what nobody is to see."""
@@ -29,20 +29,20 @@ WHAT = re.compile(r"\?.*")
 def told_of(instructions: str, parameters: str, output: Any, tools: str = "") -> Told:
     """The entry for these instructions and parameters, this wanted type, and these tools, as JSON."""
     schema = canonical(typed(output).schema)
-    shown = canonical(_shown(msgspec.json.decode(parameters))) if parameters else b"null"
-    name = fingerprint(instructions, shown, schema, *([tools] if tools else []))
+    kept = canonical(shown(msgspec.json.decode(parameters))) if parameters else b"null"
+    name = fingerprint(instructions, kept, schema, *([tools] if tools else []))
     offered = msgspec.Raw(tools.encode() or b"null")
-    return Told(name, msgspec.Raw(schema), instructions, msgspec.Raw(shown), offered)
+    return Told(name, msgspec.Raw(schema), instructions, msgspec.Raw(kept), offered)
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
     """A parameter without what may be a key: by the name under which it is, and in addresses who calls."""
     match value:
         case dict():
             named = cast(dict[str, Any], value)
-            return {name: _hidden(one) if _secret(name) else _shown(one) for name, one in named.items()}
+            return {name: _hidden(one) if _secret(name) else shown(one) for name, one in named.items()}
         case list():
-            return list(map(_shown, cast(list[Any], value)))
+            return list(map(shown, cast(list[Any], value)))
         case str() if "://" in value:
             return WHAT.sub(f"?{HIDDEN}", WHO.sub(f"{HIDDEN}@", value))
         case _:
