@@ -8,13 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from pydantic_ai.models.test import TestModel
 
 from extrovert import App, Calls, Record, Turn
 from extrovert.core.log import Answered, Failed
 from extrovert.engine.loop import Engine
 from extrovert.engine.words import Begun, Cut, Delta, Done, Word
+from extrovert.models.remote import RemoteModel
 from extrovert.testing import ModelServer
+from extrovert.turns.declare import Model
+from extrovert.turns.request import Request
 from tests.hosts import body, until
 
 SAID = "Flight F2 leaves at noon."
@@ -160,3 +165,10 @@ async def test_tools_are_called_from_a_stream_too(tmp_path: Path) -> None:
     assert talk.came == [SAID]
     assert talk.text == SAID
     assert server.asked[1].body["messages"][-1]["content"] == "3"
+
+
+async def test_a_test_double_is_heard_too() -> None:
+    double = RemoteModel(Model("fast", "test:test", instance=TestModel(custom_output_text=SAID)))
+    heard: list[str] = []
+    reply = await double.streamed(Request("ask", "model:fast", "When?", str), heard.append)
+    assert "".join(heard) == msgspec.json.decode(reply.answer) == SAID

@@ -201,7 +201,6 @@ async def test_after_a_crash_nothing_is_asked_again(tmp_path: Path) -> None:
 
     def say(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         asked.append(len(messages))
-        assert asked.count(len(messages)) <= 2  # the request that was under way when the engine was cut off
         if len(messages) == 1:
             return ModelResponse(parts=[ToolCallPart("weather", {"city": "Rome"})])
         if len(messages) == 3:
@@ -221,6 +220,7 @@ async def test_after_a_crash_nothing_is_asked_again(tmp_path: Path) -> None:
         host.crash()
         lives += 1
     assert sorted(set(asked)) == [1, 3, 5]
+    assert len(asked) <= 6  # a request that was under way when the engine was cut off is asked again, once
     assert [one.usage.model for one in host.bodies(Answered) if one.usage] == ["function:say:"] * 3
     assert desk.looked_up in (["Rome"], ["Rome", "Rome"])
     assert host.row(desk.choices, "F1") == Flight("F1", 3)

@@ -54,7 +54,13 @@ class Agents:
             run = Run(work)
             await self._next(run, work)
         self._keep(turn, work, run)
-        return await run.calls[tool.name]()
+        call = run.calls.get(tool.name)
+        if call is None:
+            raise PermanentError(
+                f"Agent `{work.agent.name or 'agent'}` does not do again what it did: it has called another tool than "
+                f"before. What it does between two requests must not depend on the clock or on chance."
+            )
+        return await call()
 
     async def _next(self, run: Run, work: Delegated) -> Step:
         from pydantic_ai.exceptions import AgentRunError, UserError

@@ -83,7 +83,8 @@ class RemoteModel:
                 response = stream.get()
         except Exception as error:
             raise self._said(error) from None
-        if response.state != "complete" or response.finish_reason is None:
+        unsaid = response.finish_reason is None and self._client is not None  # OpenAI's protocol says how it ended
+        if response.state != "complete" or unsaid:
             raise TransientError(f"Model `{self.declared.of}` could not be read: its answer was cut off in the middle")
         return Reply(answer_of(response, request), self._usage(response))
 
